@@ -1,0 +1,341 @@
+//! What the backend answered, and whether it can be believed.
+
+use std::collections::BTreeMap;
+
+use super::Machine;
+use super::calls::{Asked, Gate};
+use super::event::{Answer, CallId, Effect, FileId, Object, Report};
+use super::parts::Parts;
+use super::upload::{Phase, Remote};
+use crate::error::{Error, Kind, Op, Status};
+use crate::plan::{Plan, choose_part_size};
+use crate::protocol::{
+    CompleteAnswer, CompleteOutcome, CreateAnswer, CreateOutcome, Grant, ListAnswer, Method, Route,
+    SignAnswer, SignOutcome,
+};
+use crate::retry::{CallFailure, MAX_TRIES, backoff};
+use crate::signing::Grants;
+
+/// Tries before the backend has ever answered: its address is more likely wrong than the line bad.
+const FIRST_TRIES: u32 = 4;
+
+impl Machine {
+    pub(super) fn answered(&mut self, now: u64, call: CallId, answer: Result<Answer, CallFailure>) {
+        let Some(pending) = self.calls.remove(&call) else { return };
+        let route = pending.asked.route();
+        let met = !matches!(answer, Err(CallFailure::NoAnswer | CallFailure::TimedOut));
+        self.met_backend |= met;
+        match (pending.asked, answer) {
+            (asked, Err(failure)) => self.call_failed(now, asked, &failure),
+            (asked, Ok(answer)) => {
+                self.gates.remove(&route);
+                self.believe(now, asked, answer);
+            }
+        }
+    }
+
+    fn believe(&mut self, now: u64, asked: Asked, answer: Answer) {
+        match (asked, answer) {
+            (Asked::Create(files), Answer::Create(answer)) => self.created(now, &files, answer),
+            (Asked::Sign(asked), Answer::Sign(answer)) => self.signed(now, asked, answer),
+            (Asked::List(file), Answer::List(answer)) => self.listed(file, answer),
+            (Asked::Complete(asked), Answer::Complete(answer)) => self.completed(now, asked, answer),
+            (Asked::Abort(_), Answer::Abort(_)) => {}
+            (asked, _) => {
+                self.call_failed(now, asked, &CallFailure::Malformed("another route's answer".into()));
+            }
+        }
+    }
+
+    /// Shuts the route's gate for a while and puts everything back, or gives up.
+    fn call_failed(&mut self, now: u64, asked: Asked, failure: &CallFailure) {
+        let route = asked.route();
+        let error = failure.judge(route);
+        let gate = self.gates.entry(route).or_default();
+        gate.tries += 1;
+        let most = if self.met_backend { MAX_TRIES } else { FIRST_TRIES };
+        if error.status == Status::Temporary && gate.tries < most {
+            gate.not_before = now.saturating_add(backoff(gate.tries, failure.retry_after(), &mut self.dice));
+            self.put_back(asked, error.kind);
+        } else {
+            self.gates.remove(&route);
+            self.give_up(&asked, &error.exhausted());
+        }
+    }
+
+    fn put_back(&mut self, asked: Asked, trouble: Kind) {
+        let phase = || match asked.route() {
+            Route::Create => Some(Phase::Queued),
+            Route::Complete => Some(Phase::ToComplete),
+            _ => None,
+        };
+        for file in asked.files() {
+            let Some(upload) = self.uploads.get_mut(&file) else { continue };
+            if upload.is_over() {
+                continue;
+            }
+            upload.trouble = Some(trouble);
+            self.changed.insert(file);
+            if let Some(phase) = phase() {
+                upload.phase = phase;
+            } else if let Phase::Listing(parts) = &mut upload.phase {
+                let parts = std::mem::take(parts);
+                let after = parts.last().map(|part| part.number);
+                upload.phase = Phase::ToList(parts, after);
+            }
+        }
+        match asked {
+            // In their old order, before those that came later.
+            Asked::Create(files) => {
+                let uploads = &self.uploads;
+                let again =
+                    |file: &FileId| uploads.get(file).is_some_and(|u| matches!(u.phase, Phase::Queued));
+                for file in files.into_iter().rev().filter(again) {
+                    if !self.waiting.contains(&file) {
+                        self.waiting.push_front(file);
+                    }
+                }
+            }
+            Asked::Abort(ids) => self.abandoned.extend(ids),
+            _ => {}
+        }
+    }
+
+    fn give_up(&mut self, asked: &Asked, error: &Error) {
+        for file in asked.files() {
+            if self.uploads.get(&file).is_some_and(|upload| !upload.is_over()) {
+                self.fail(file, error.clone());
+            }
+        }
+    }
+
+    fn created(&mut self, now: u64, files: &[FileId], answer: CreateAnswer) {
+        self.clock.set(now, answer.server_time);
+        let mut outcomes: BTreeMap<String, CreateOutcome> = BTreeMap::new();
+        for outcome in answer.uploads {
+            outcomes.insert(outcome.reference.clone(), outcome);
+        }
+        for file in files {
+            let outcome = outcomes.remove(&file.to_string());
+            let Some(upload) =
+                self.uploads.get_mut(file).filter(|upload| matches!(upload.phase, Phase::Creating))
+            else {
+                // Canceled meanwhile: what was created for it is to be freed.
+                self.abandoned.extend(outcome.and_then(|outcome| outcome.id));
+                continue;
+            };
+            let id = outcome.as_ref().and_then(|outcome| outcome.id.clone());
+            match outcome
+                .map_or_else(|| Err(missing(Route::Create)), |outcome| accept(upload.info.size, outcome))
+            {
+                Ok(remote) => {
+                    upload.remote = Some(remote);
+                    upload.phase = Phase::Sending;
+                    upload.tries = 0;
+                    upload.trouble = None;
+                    self.active.insert(*file);
+                    self.changed.insert(*file);
+                }
+                Err(error) => {
+                    self.abandoned.extend(id);
+                    if self.entry_failed(now, *file, error) {
+                        self.waiting.push_back(*file);
+                    }
+                }
+            }
+        }
+    }
+
+    fn signed(&mut self, now: u64, asked: Vec<(FileId, String, Vec<u32>)>, answer: SignAnswer) {
+        self.clock.set(now, answer.server_time);
+        let mut outcomes: BTreeMap<String, SignOutcome> = BTreeMap::new();
+        for outcome in answer.uploads {
+            outcomes.insert(outcome.id.clone(), outcome);
+        }
+        for (file, id, numbers) in asked {
+            let outcome = outcomes.remove(&id);
+            let Some(upload) = self.uploads.get_mut(&file).filter(|upload| !upload.is_over()) else {
+                continue;
+            };
+            let Some(remote) = upload.remote.as_mut().filter(|remote| remote.id == id) else { continue };
+            match outcome.map_or_else(|| Err(missing(Route::Sign)), |outcome| granted(&numbers, outcome)) {
+                Ok(grants) => {
+                    for grant in grants {
+                        remote.grants.put(grant);
+                    }
+                    upload.tries = 0;
+                    upload.trouble = None;
+                }
+                Err(error) => {
+                    self.entry_failed(now, file, error);
+                }
+            }
+        }
+    }
+
+    fn listed(&mut self, file: FileId, answer: ListAnswer) {
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let (Phase::Listing(parts), Some(remote)) = (&mut upload.phase, &mut upload.remote) else { return };
+        let before = parts.last().map_or(0, |part| part.number);
+        let mut parts = std::mem::take(parts);
+        parts.extend(answer.parts);
+        upload.trouble = None;
+        match answer.next {
+            Some(next) if next > before && next <= remote.parts.plan.count() => {
+                upload.phase = Phase::ToList(parts, Some(next));
+            }
+            Some(_) => self.fail(file, Error::bad_answer(Route::List, "the pages do not end")),
+            None => {
+                remote.parts.reconcile(parts);
+                upload.shown = remote.parts.acknowledged;
+                self.changed.insert(file);
+                self.go_on(file);
+            }
+        }
+    }
+
+    fn completed(&mut self, now: u64, asked: Vec<(FileId, String)>, answer: CompleteAnswer) {
+        let mut outcomes: BTreeMap<String, CompleteOutcome> = BTreeMap::new();
+        for outcome in answer.objects {
+            outcomes.insert(outcome.id.clone(), outcome);
+        }
+        for (file, id) in asked {
+            let outcome = outcomes.remove(&id);
+            let Some(upload) =
+                self.uploads.get_mut(&file).filter(|upload| matches!(upload.phase, Phase::Completing))
+            else {
+                // Removed meanwhile: without an object, what the store holds is to be freed.
+                if outcome.is_none_or(|outcome| outcome.problem.is_some()) {
+                    self.abandoned.push(id);
+                }
+                continue;
+            };
+            match outcome
+                .map_or_else(|| Err(missing(Route::Complete)), |outcome| finished(upload.info.size, outcome))
+            {
+                Ok(object) => {
+                    upload.phase = Phase::Done(object.clone());
+                    upload.shown = upload.info.size;
+                    upload.remote = None;
+                    self.end(file);
+                    self.effects.push_back(Effect::Report(Report::Completed(file, object)));
+                }
+                Err(error) => {
+                    self.entry_failed(now, file, error);
+                }
+            }
+        }
+    }
+
+    /// One entry of an answered batch failed: the route waits and the file is asked for again, or it fails.
+    /// Tells whether it goes on.
+    fn entry_failed(&mut self, now: u64, file: FileId, error: Error) -> bool {
+        let Some(upload) = self.uploads.get_mut(&file) else { return false };
+        upload.tries += 1;
+        if error.status != Status::Temporary || upload.tries >= MAX_TRIES {
+            self.fail(file, error.exhausted());
+            return false;
+        }
+        upload.trouble = Some(error.kind);
+        match upload.phase {
+            Phase::Creating => upload.phase = Phase::Queued,
+            Phase::Completing => upload.phase = Phase::ToComplete,
+            _ => {}
+        }
+        self.changed.insert(file);
+        if let Op::Call(route) = error.op {
+            let wait = backoff(upload.tries, None, &mut self.dice);
+            self.gates.insert(route, Gate { tries: upload.tries, not_before: now.saturating_add(wait) });
+        }
+        true
+    }
+}
+
+impl Asked {
+    fn files(&self) -> Vec<FileId> {
+        match self {
+            Self::Create(files) => files.clone(),
+            Self::Sign(asked) => asked.iter().map(|(file, ..)| *file).collect(),
+            Self::List(file) => vec![*file],
+            Self::Complete(asked) => asked.iter().map(|(file, _)| *file).collect(),
+            Self::Abort(_) => Vec::new(),
+        }
+    }
+}
+
+fn missing(route: Route) -> Error {
+    Error::bad_answer(route, "an entry is missing")
+}
+
+/// A `create` entry as an upload that can go on, or why it cannot.
+fn accept(size: u64, outcome: CreateOutcome) -> Result<Remote, Error> {
+    let bad = |what: &str| Error::bad_answer(Route::Create, what);
+    if let Some(problem) = outcome.problem {
+        return Err(Error::from_problem(Route::Create, &problem));
+    }
+    let id = outcome.id.filter(|id| !id.is_empty()).ok_or_else(|| bad("id is missing"))?;
+    let provider = outcome.provider.ok_or_else(|| bad("provider is missing"))?;
+    let key = outcome.key.ok_or_else(|| bad("key is missing"))?;
+    let method = outcome.method.ok_or_else(|| bad("method is missing"))?;
+    let limits = outcome.limits.unwrap_or_else(|| provider.limits());
+    let plan = match (method, outcome.part_size) {
+        (Method::Single, _) => Ok(Plan::single(size)),
+        (Method::Multipart, Some(part_size)) => Plan::multipart(size, part_size, &limits),
+        (Method::Multipart, None) => {
+            choose_part_size(size, &limits).and_then(|part_size| Plan::multipart(size, part_size, &limits))
+        }
+    };
+    let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
+    let mut grants = Grants::default();
+    for grant in outcome.parts {
+        if plan.range(grant.number).is_none() {
+            return Err(bad(&format!("parts: there is no part {}", grant.number)));
+        }
+        grants.put(check_url(Route::Create, grant)?);
+    }
+    Ok(Remote { id, key, provider, multipart: method == Method::Multipart, parts: Parts::new(plan), grants })
+}
+
+/// The grants of a `sign` entry, exactly one for each part that was asked for.
+fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant>, Error> {
+    let bad = |what: String| Error::bad_answer(Route::Sign, &what);
+    if let Some(problem) = outcome.problem {
+        return Err(Error::from_problem(Route::Sign, &problem));
+    }
+    let mut grants: BTreeMap<u32, Grant> = BTreeMap::new();
+    for grant in outcome.parts {
+        let number = grant.number;
+        if !numbers.contains(&number) {
+            return Err(bad(format!("parts: part {number} was not asked for")));
+        }
+        if grants.insert(number, check_url(Route::Sign, grant)?).is_some() {
+            return Err(bad(format!("parts: part {number} is there twice")));
+        }
+    }
+    match numbers.iter().find(|number| !grants.contains_key(number)) {
+        Some(number) => Err(bad(format!("parts: part {number} is missing"))),
+        None => Ok(grants.into_values().collect()),
+    }
+}
+
+fn check_url(route: Route, grant: Grant) -> Result<Grant, Error> {
+    let url = grant.url.reveal();
+    if url.starts_with("https://") || url.starts_with("http://") {
+        Ok(grant)
+    } else {
+        Err(Error::bad_answer(route, &format!("parts: the url of part {} is not one", grant.number)))
+    }
+}
+
+/// A `complete` entry as an object that is the whole file, or why it is not.
+fn finished(size: u64, outcome: CompleteOutcome) -> Result<Object, Error> {
+    if let Some(problem) = outcome.problem {
+        return Err(Error::from_problem(Route::Complete, &problem));
+    }
+    let key = outcome.key.ok_or_else(|| Error::bad_answer(Route::Complete, "key is missing"))?;
+    let stored = outcome.size.ok_or_else(|| Error::bad_answer(Route::Complete, "size is missing"))?;
+    if stored != size {
+        return Err(Error::new(Kind::SizeMismatch, Status::Permanent, Op::Call(Route::Complete)));
+    }
+    Ok(Object { key, size, etag: outcome.etag, url: outcome.url })
+}

@@ -1,0 +1,310 @@
+//! The upload machine: events in, effects out, for all files of a page.
+//!
+//! It owns every decision; whoever drives it only carries out effects and reports what happened. Time comes in
+//! with each event (milliseconds, any origin, never backwards), randomness as a seed, so a run can be replayed.
+//! What waits for time waits for [`Machine::next_deadline`]; at that time the driver sends [`Event::Wake`].
+
+mod answers;
+mod calls;
+mod event;
+mod parts;
+mod puts;
+mod upload;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use event::{
+    Answer, CallId, Effect, Event, FileId, NewUpload, Object, ProbeId, PutId, Report, Request, Stored,
+};
+pub use view::{Stage, View};
+
+use crate::error::{Error, Kind, Op, Status};
+use crate::protocol::Route;
+use crate::retry::Dice;
+use crate::signing::ServerClock;
+use calls::{Gate, Pending};
+use puts::Flight;
+use upload::{Phase, Upload};
+
+/// Milliseconds after which a look at a file counts as failed: a disk that sleeps needs a while.
+const PROBE_MS: u64 = 60_000;
+
+/// How the machine works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Parts on their way at once, over all files; at least 1 is used. A browser opens 6 connections to a host
+    /// on HTTP/1.1, and what goes beyond waits inside the browser.
+    pub max_concurrent: u32,
+}
+
+/// All uploads of a page. See the module's text.
+#[derive(Debug)]
+pub struct Machine {
+    config: Config,
+    dice: Dice,
+    /// The time of the last event.
+    now: u64,
+    clock: ServerClock,
+    uploads: BTreeMap<FileId, Upload>,
+    /// Files to be created, in order.
+    waiting: VecDeque<FileId>,
+    /// Files that exist at the backend and are not over.
+    active: BTreeSet<FileId>,
+    /// The file that got the last slot: the next one is served first.
+    served: Option<FileId>,
+    flights: BTreeMap<PutId, Flight>,
+    calls: BTreeMap<CallId, Pending>,
+    /// Looks at files, with the time when each counts as failed.
+    probes: BTreeMap<ProbeId, (FileId, u64)>,
+    gates: BTreeMap<Route, Gate>,
+    /// Until when small files wait for each other to be completed together.
+    lingering: Option<u64>,
+    /// Uploads of the backend that are to be given up.
+    abandoned: Vec<String>,
+    /// Whether the backend has ever answered: before that, no answer means a wrong address rather than a bad line.
+    met_backend: bool,
+    effects: VecDeque<Effect>,
+    changed: BTreeSet<FileId>,
+    last_call: u32,
+    last_put: u32,
+    last_probe: u32,
+}
+
+impl Machine {
+    /// A machine without files.
+    pub const fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            dice: Dice::new(seed),
+            now: 0,
+            clock: ServerClock::unset(),
+            uploads: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            active: BTreeSet::new(),
+            served: None,
+            flights: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            lingering: None,
+            abandoned: Vec::new(),
+            met_backend: false,
+            effects: VecDeque::new(),
+            changed: BTreeSet::new(),
+            last_call: 0,
+            last_put: 0,
+            last_probe: 0,
+        }
+    }
+
+    /// Tells the machine what happened. Take its effects with [`Self::poll_effect`] afterwards.
+    pub fn handle(&mut self, now: u64, event: Event) {
+        self.now = now;
+        match event {
+            Event::Add(files) => self.add(files),
+            Event::Cancel(file) => self.cancel(file),
+            Event::Retry(file) => self.retry(file),
+            Event::Remove(file) => self.remove(file),
+            Event::Answered { call, answer } => self.answered(now, call, answer),
+            Event::PutProgress { put, loaded } => self.put_progress(now, put, loaded),
+            Event::PutEnded { put, result } => self.put_ended(now, put, result),
+            Event::Probed { probe, readable } => self.probed(probe, readable),
+            Event::Wake => {}
+        }
+        self.expire(now);
+        self.fill_slots(now);
+        self.make_calls(now);
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to send [`Event::Wake`], if nothing happens before.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let calls = self.calls.values().map(|call| call.deadline);
+        let flights = self.flights.values().map(|flight| flight.stalled_at);
+        let gates = self.gates.values().filter_map(Gate::opens).filter(|opens| *opens > self.now);
+        let active = self.active.iter().filter_map(|file| self.uploads.get(file));
+        let parts = active.filter_map(|upload| upload.remote.as_ref()?.parts.next_wake());
+        let lingering = self.lingering.filter(|until| *until > self.now);
+        let probes = self.probes.values().map(|(_, deadline)| *deadline);
+        calls.chain(flights).chain(gates).chain(parts).chain(probes).chain(lingering).min()
+    }
+
+    /// The files that changed since this was last asked, for whoever shows them.
+    pub fn take_changed(&mut self) -> BTreeSet<FileId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// A file as it stands at `now`, or `None` if there is no such file.
+    pub fn view(&self, file: FileId, now: u64) -> Option<View> {
+        self.uploads.get(&file).map(|upload| upload.view(now))
+    }
+
+    /// All files, in the order they were added.
+    pub fn files(&self) -> impl Iterator<Item = FileId> + '_ {
+        self.uploads.keys().copied()
+    }
+
+    fn add(&mut self, files: Vec<NewUpload>) {
+        for info in files {
+            let file = info.file;
+            if self.uploads.contains_key(&file) {
+                continue;
+            }
+            self.uploads.insert(file, Upload::new(info));
+            self.waiting.push_back(file);
+            self.changed.insert(file);
+        }
+    }
+
+    fn cancel(&mut self, file: FileId) {
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        // An object that is being made cannot be unmade by giving the upload up.
+        if upload.is_over() || matches!(upload.phase, Phase::Completing) {
+            return;
+        }
+        upload.phase = Phase::Canceled;
+        self.abandon(file);
+        self.end(file);
+        self.effects.push_back(Effect::Report(Report::Canceled(file)));
+    }
+
+    fn retry(&mut self, file: FileId) {
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let resumable = match &upload.phase {
+            Phase::Failed(error) => !starts_clean(error.kind),
+            Phase::Canceled => false,
+            _ => return,
+        };
+        self.changed.insert(file);
+        match &mut upload.remote {
+            Some(remote) if resumable => {
+                remote.grants.clear();
+                remote.parts.restart();
+                self.active.insert(file);
+                if remote.multipart {
+                    upload.phase = Phase::ToList(Vec::new(), None);
+                } else {
+                    self.go_on(file);
+                }
+            }
+            _ => {
+                self.abandon(file);
+                if let Some(upload) = self.uploads.get_mut(&file) {
+                    upload.start_clean();
+                }
+                self.waiting.push_back(file);
+            }
+        }
+    }
+
+    fn remove(&mut self, file: FileId) {
+        let Some(upload) = self.uploads.get(&file) else { return };
+        if !matches!(upload.phase, Phase::Done(_) | Phase::Completing) {
+            self.abandon(file);
+        }
+        self.end(file);
+        self.uploads.remove(&file);
+        self.effects.push_back(Effect::Forget(file));
+    }
+
+    fn probed(&mut self, probe: ProbeId, readable: bool) {
+        let Some((file, _)) = self.probes.remove(&probe) else { return };
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        if !readable {
+            self.fail(file, Error::new(Kind::FileUnreadable, Status::Permanent, Op::Read));
+        } else if matches!(upload.phase, Phase::Checking) {
+            upload.phase = Phase::ToComplete;
+        }
+    }
+
+    /// Sends what is not stored yet; when all is, looks at the file once more before it is called whole.
+    fn go_on(&mut self, file: FileId) {
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let Some(remote) = &upload.remote else { return };
+        if remote.parts.is_complete() {
+            upload.phase = Phase::Checking;
+            self.probe(self.now, file);
+        } else {
+            upload.phase = Phase::Sending;
+        }
+    }
+
+    fn probe(&mut self, now: u64, file: FileId) {
+        if self.probes.values().any(|(probed, _)| *probed == file) {
+            return;
+        }
+        self.last_probe = self.last_probe.wrapping_add(1);
+        let probe = ProbeId(self.last_probe);
+        self.probes.insert(probe, (file, now.saturating_add(PROBE_MS)));
+        self.effects.push_back(Effect::Probe { probe, file });
+    }
+
+    /// The file waits for the person. What the store holds of it stays, for them to go on with.
+    fn fail(&mut self, file: FileId, error: Error) {
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let gone = starts_clean(error.kind);
+        upload.phase = Phase::Failed(error.clone());
+        if gone {
+            self.abandon(file);
+        }
+        self.end(file);
+        self.effects.push_back(Effect::Report(Report::Failed(file, error)));
+    }
+
+    /// Has the backend free what the store holds of the file.
+    fn abandon(&mut self, file: FileId) {
+        if let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.take()) {
+            self.abandoned.push(remote.id);
+        }
+    }
+
+    /// Takes the file out of everything that goes on.
+    fn end(&mut self, file: FileId) {
+        self.waiting.retain(|waiting| *waiting != file);
+        self.active.remove(&file);
+        self.changed.insert(file);
+        self.probes.retain(|_, (probed, _)| *probed != file);
+        let flights = &mut self.flights;
+        let gone: Vec<_> =
+            flights.iter().filter(|(_, flight)| flight.file == file).map(|(put, _)| *put).collect();
+        for put in gone {
+            flights.remove(&put);
+            self.effects.push_back(Effect::AbortPut(put));
+        }
+        if let Some(upload) = self.uploads.get_mut(&file) {
+            upload.settle();
+        }
+    }
+
+    /// Ends what took too long and wakes what waited.
+    fn expire(&mut self, now: u64) {
+        self.expire_calls(now);
+        self.expire_puts(now);
+        let late: Vec<_> =
+            self.probes.iter().filter(|(_, (_, at))| *at <= now).map(|(probe, _)| *probe).collect();
+        for probe in late {
+            self.probed(probe, false);
+        }
+        for file in &self.active {
+            if let Some(remote) = self.uploads.get_mut(file).and_then(|upload| upload.remote.as_mut()) {
+                remote.parts.wake(now);
+            }
+        }
+    }
+}
+
+/// After these failures nothing that the store holds can be used: a part of it may be of another file.
+const fn starts_clean(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::FileUnreadable | Kind::UploadGone | Kind::SizeMismatch | Kind::BadAnswer | Kind::Forbidden
+    )
+}

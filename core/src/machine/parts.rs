@@ -1,0 +1,144 @@
+//! The parts of one upload: what is to be sent, what waits, what is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::plan::Plan;
+use crate::protocol::{CompletePart, ListedPart};
+
+/// Failures of one part since it last went well.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trouble {
+    pub(super) tries: u32,
+    pub(super) refusals: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) plan: Plan,
+    /// Ready to be sent.
+    pub(super) todo: BTreeSet<u32>,
+    /// Failed, and not to be sent again before the time beside it.
+    later: Vec<(u64, u32)>,
+    /// Stored, with the entity tag where it could be read.
+    stored: BTreeMap<u32, Option<Box<str>>>,
+    troubles: BTreeMap<u32, Trouble>,
+    /// Bytes of stored parts.
+    pub(super) acknowledged: u64,
+}
+
+impl Parts {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            todo: (1..=plan.count()).collect(),
+            later: Vec::new(),
+            stored: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            acknowledged: 0,
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.stored.len() == self.plan.count() as usize
+    }
+
+    /// Takes a part out of what is to be sent: it is on its way.
+    pub(super) fn sent(&mut self, number: u32) {
+        self.todo.remove(&number);
+    }
+
+    pub(super) fn is_stored(&mut self, number: u32, etag: Option<String>) {
+        self.todo.remove(&number);
+        self.troubles.remove(&number);
+        if self.stored.insert(number, etag.map(String::into_boxed_str)).is_none() {
+            self.acknowledged += self.plan.part_len(number);
+        }
+    }
+
+    /// Counts a failure and tells how many there are now.
+    pub(super) fn failed(&mut self, number: u32, refused: bool) -> Trouble {
+        let trouble = self.troubles.entry(number).or_default();
+        trouble.tries += 1;
+        trouble.refusals = if refused { trouble.refusals + 1 } else { 0 };
+        *trouble
+    }
+
+    pub(super) fn send_again(&mut self, number: u32, not_before: u64) {
+        self.later.push((not_before, number));
+    }
+
+    /// Moves parts whose wait is over to what is to be sent.
+    pub(super) fn wake(&mut self, now: u64) {
+        let todo = &mut self.todo;
+        self.later.retain(|(at, number)| {
+            let due = *at <= now;
+            if due {
+                todo.insert(*number);
+            }
+            !due
+        });
+    }
+
+    pub(super) fn next_wake(&self) -> Option<u64> {
+        self.later.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Everything that is not stored is to be sent, with a clean record: the person tries again.
+    pub(super) fn restart(&mut self) {
+        self.later.clear();
+        self.troubles.clear();
+        let stored = &self.stored;
+        self.todo = (1..=self.plan.count()).filter(|number| !stored.contains_key(number)).collect();
+    }
+
+    /// Takes the store's list for the truth: what it does not hold, or holds with another size, is sent again.
+    pub(super) fn reconcile(&mut self, listed: Vec<ListedPart>) {
+        let mut known = std::mem::take(&mut self.stored);
+        self.acknowledged = 0;
+        for part in listed {
+            if self.plan.range(part.number).is_some() && self.plan.part_len(part.number) == part.size {
+                let seen = known.remove(&part.number).flatten().map(String::from);
+                self.is_stored(part.number, seen.or(part.etag));
+            }
+        }
+        self.restart();
+    }
+
+    pub(super) fn to_complete(&self) -> Vec<CompletePart> {
+        let part = |(number, etag): (&u32, &Option<Box<str>>)| CompletePart {
+            number: *number,
+            etag: etag.as_deref().map(str::to_owned),
+        };
+        self.stored.iter().map(part).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(number: u32, size: u64) -> ListedPart {
+        ListedPart { number, size, etag: Some(format!("\"{number}\"")) }
+    }
+
+    #[test]
+    fn the_stores_list_is_the_truth() {
+        let limits = crate::protocol::Provider::S3.limits();
+        let plan = Plan::multipart(12 << 20, 5 << 20, &limits).unwrap();
+        let mut parts = Parts::new(plan);
+        parts.is_stored(1, Some("\"mine\"".into()));
+        parts.is_stored(3, None);
+        parts.reconcile(vec![listed(1, 5 << 20), listed(2, 7), listed(9, 5 << 20)]);
+        assert_eq!(parts.todo, BTreeSet::from([2, 3]));
+        assert_eq!(parts.acknowledged, 5 << 20);
+        assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"mine\"".into()) }]);
+    }
+
+    #[test]
+    fn a_part_stored_twice_counts_once() {
+        let mut parts = Parts::new(Plan::single(7));
+        parts.is_stored(1, None);
+        parts.is_stored(1, None);
+        assert_eq!((parts.acknowledged, parts.is_complete()), (7, true));
+    }
+}

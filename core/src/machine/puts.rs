@@ -1,0 +1,161 @@
+//! Which part goes into a free slot, and what becomes of it.
+
+use super::Machine;
+use super::event::{Effect, FileId, PutId, Stored};
+use super::upload::Phase;
+use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
+
+/// A part that moves no byte for this many milliseconds is given up and sent again.
+const STALL_MS: u64 = 90_000;
+
+/// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
+const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// A part on its way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) file: FileId,
+    pub(super) number: u32,
+    pub(super) loaded: u64,
+    pub(super) len: u64,
+    pub(super) stalled_at: u64,
+}
+
+impl Machine {
+    pub(super) fn slots(&self) -> usize {
+        self.config.max_concurrent.max(1) as usize
+    }
+
+    /// Gives free slots to the files in turn, one part each.
+    pub(super) fn fill_slots(&mut self, now: u64) {
+        while self.flights.len() < self.slots() {
+            let after = self.served.map_or(0, |file| file.0.saturating_add(1));
+            let later = self.active.range(FileId(after)..);
+            let earlier = self.active.range(..FileId(after));
+            let next = later
+                .chain(earlier)
+                .find_map(|file| self.next_part(*file, now).map(|number| (*file, number)));
+            let Some((file, number)) = next else { return };
+            self.served = Some(file);
+            self.send(now, file, number);
+        }
+    }
+
+    fn next_part(&self, file: FileId, now: u64) -> Option<u32> {
+        let upload = self.uploads.get(&file)?;
+        let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { return None };
+        remote.grants.usable(&self.clock, now).find(|number| remote.parts.todo.contains(number))
+    }
+
+    fn send(&mut self, now: u64, file: FileId, number: u32) {
+        let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) else {
+            return;
+        };
+        let Some(grant) = remote.grants.get(number, &self.clock, now).cloned() else { return };
+        let Some(range) = remote.parts.plan.range(number) else { return };
+        remote.parts.sent(number);
+        self.last_put = self.last_put.wrapping_add(1);
+        let put = PutId(self.last_put);
+        let len = range.end - range.start;
+        let stalled_at = now.saturating_add(STALL_MS);
+        self.flights.insert(put, Flight { file, number, loaded: 0, len, stalled_at });
+        self.changed.insert(file);
+        self.effects.push_back(Effect::Put { put, file, range, grant });
+    }
+
+    pub(super) fn put_progress(&mut self, now: u64, put: PutId, loaded: u64) {
+        let Some(flight) = self.flights.get_mut(&put) else { return };
+        let loaded = loaded.min(flight.len);
+        let Some(more) = loaded.checked_sub(flight.loaded).filter(|more| *more > 0) else { return };
+        flight.loaded = loaded;
+        flight.stalled_at = now.saturating_add(STALL_MS);
+        let file = flight.file;
+        if let Some(upload) = self.uploads.get_mut(&file) {
+            upload.speed.add(now, more);
+        }
+        self.count(file);
+    }
+
+    /// Brings what is shown up to what is stored and on its way, never down.
+    fn count(&mut self, file: FileId) {
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let acknowledged = upload.remote.as_ref().map_or(0, |remote| remote.parts.acknowledged);
+        let on_its_way: u64 = self.flights.values().filter(|f| f.file == file).map(|f| f.loaded).sum();
+        upload.shown = upload.shown.max(acknowledged.saturating_add(on_its_way)).min(upload.info.size);
+        self.changed.insert(file);
+    }
+
+    pub(super) fn put_ended(&mut self, now: u64, put: PutId, result: Result<Stored, PutFailure>) {
+        let Some(flight) = self.flights.remove(&put) else { return };
+        match result {
+            Ok(stored) if flight.len > 0 && is_empty_body(&stored) => {
+                self.put_failed(now, &flight, &PutFailure::NoAnswer);
+            }
+            Ok(stored) => self.put_stored(now, &flight, stored),
+            Err(failure) => self.put_failed(now, &flight, &failure),
+        }
+    }
+
+    fn put_stored(&mut self, now: u64, flight: &Flight, stored: Stored) {
+        let file = flight.file;
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let Some(remote) = &mut upload.remote else { return };
+        remote.parts.is_stored(flight.number, stored.etag);
+        remote.grants.discard(flight.number);
+        upload.speed.add(now, flight.len.saturating_sub(flight.loaded));
+        upload.trouble = None;
+        self.count(file);
+        self.go_on(file);
+    }
+
+    fn put_failed(&mut self, now: u64, flight: &Flight, failure: &PutFailure) {
+        let (file, number) = (flight.file, flight.number);
+        let Some(upload) = self.uploads.get_mut(&file) else { return };
+        let Some(remote) = &mut upload.remote else { return };
+        let (mut remedy, error) = failure.judge(number, remote.provider);
+        let trouble = remote.parts.failed(number, remedy == Remedy::Resign);
+        if trouble.refusals >= MAX_REFUSALS || trouble.tries >= MAX_TRIES {
+            remedy = Remedy::Fail;
+        }
+        match remedy {
+            Remedy::Fail => {
+                self.fail(file, error.exhausted());
+                return;
+            }
+            // Some stores hide a refusal from the browser (Ceph sends no CORS headers on a 403), so that a dead
+            // grant looks like a dead line.
+            Remedy::Resend if failure.retry_after().is_none() && trouble.tries > 1 => {
+                remote.grants.discard(number);
+            }
+            Remedy::Resend => {}
+            Remedy::Resign => remote.grants.discard(number),
+        }
+        // The first refusal is most likely an expired grant, and a new one is the whole remedy.
+        let wait = if trouble.refusals == 1 {
+            0
+        } else {
+            backoff(trouble.tries, failure.retry_after(), &mut self.dice)
+        };
+        remote.parts.send_again(number, now.saturating_add(wait));
+        if trouble.refusals != 1 {
+            upload.trouble = Some(error.kind);
+        }
+        self.changed.insert(file);
+        if matches!(failure, PutFailure::NoAnswer) {
+            self.probe(now, file);
+        }
+    }
+
+    pub(super) fn expire_puts(&mut self, now: u64) {
+        let stalled = self.flights.iter().filter(|(_, flight)| flight.stalled_at <= now);
+        let stalled: Vec<_> = stalled.map(|(put, _)| *put).collect();
+        for put in stalled {
+            self.effects.push_back(Effect::AbortPut(put));
+            self.put_ended(now, put, Err(PutFailure::Stalled));
+        }
+    }
+}
+
+fn is_empty_body(stored: &Stored) -> bool {
+    stored.etag.as_deref().is_some_and(|etag| etag.trim_matches('"') == EMPTY_ETAG)
+}

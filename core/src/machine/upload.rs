@@ -1,0 +1,105 @@
+//! One upload's state.
+
+use super::event::{NewUpload, Object};
+use super::parts::Parts;
+use crate::error::{Error, Kind};
+use crate::progress::Speed;
+use crate::protocol::{ListedPart, NewFile, Provider};
+use crate::signing::Grants;
+
+/// Where an upload is on its way. Each state ends by an answer, a deadline or the person.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Waits for its turn to be created.
+    Queued,
+    /// In a `create` call.
+    Creating,
+    /// To be listed, because what the store holds may have changed; with the parts told so far.
+    ToList(Vec<ListedPart>, Option<u32>),
+    /// In a `list` call.
+    Listing(Vec<ListedPart>),
+    /// Parts go up.
+    Sending,
+    /// All parts are stored; the file is looked at once more.
+    Checking,
+    /// Waits for its turn to be completed.
+    ToComplete,
+    /// In a `complete` call.
+    Completing,
+    /// The object is stored.
+    Done(Object),
+    /// Waits for the person.
+    Failed(Error),
+    /// Given up by the person.
+    Canceled,
+}
+
+/// What the backend calls the upload.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) provider: Provider,
+    pub(super) multipart: bool,
+    pub(super) parts: Parts,
+    pub(super) grants: Grants,
+}
+
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) info: NewUpload,
+    pub(super) phase: Phase,
+    pub(super) remote: Option<Remote>,
+    /// The highest count of bytes ever shown: a part that is sent again does not take any back.
+    pub(super) shown: u64,
+    pub(super) speed: Speed,
+    /// Failures in a row of this file's entry in calls that were answered.
+    pub(super) tries: u32,
+    /// What is being waited out, for the person to know.
+    pub(super) trouble: Option<Kind>,
+}
+
+impl Upload {
+    pub(super) fn new(info: NewUpload) -> Self {
+        Self {
+            info,
+            phase: Phase::Queued,
+            remote: None,
+            shown: 0,
+            speed: Speed::default(),
+            tries: 0,
+            trouble: None,
+        }
+    }
+
+    /// Back to the start, with nothing at the store.
+    pub(super) fn start_clean(&mut self) {
+        self.phase = Phase::Queued;
+        self.remote = None;
+        self.shown = 0;
+        self.settle();
+    }
+
+    /// Ends what only a running upload has.
+    pub(super) fn settle(&mut self) {
+        self.speed.reset();
+        self.tries = 0;
+        self.trouble = None;
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Done(_) | Phase::Failed(_) | Phase::Canceled)
+    }
+
+    pub(super) fn describe(&self) -> NewFile {
+        NewFile {
+            reference: self.info.file.to_string(),
+            name: self.info.name.clone(),
+            size: Some(self.info.size),
+            content_type: self.info.content_type.clone(),
+            last_modified: self.info.last_modified,
+            path: self.info.path.clone(),
+            metadata: self.info.metadata.clone(),
+        }
+    }
+}

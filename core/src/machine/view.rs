@@ -1,0 +1,92 @@
+//! An upload as whoever shows it sees it.
+
+use super::event::{FileId, Object};
+use super::upload::{Phase, Upload};
+use crate::error::{Error, Kind};
+use crate::progress::seconds_left;
+
+/// Where an upload is, in the words of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Waits for its turn.
+    Queued,
+    /// Bytes go up.
+    Uploading,
+    /// All bytes are up, the object is being made.
+    Completing,
+    /// The object is stored.
+    Done,
+    /// Waits for the person.
+    Failed,
+    /// Given up by the person.
+    Canceled,
+}
+
+impl Stage {
+    /// The stable name for programs and style sheets.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Uploading => "uploading",
+            Self::Completing => "completing",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// One upload at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// The file.
+    pub file: FileId,
+    /// Its name as the person sees it.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Where it is.
+    pub stage: Stage,
+    /// Bytes stored or on their way; never falls, but when the upload starts anew.
+    pub loaded: u64,
+    /// Bytes per second, once there is something to tell.
+    pub speed: Option<f64>,
+    /// Seconds until all bytes are up, once there is something to tell.
+    pub seconds_left: Option<f64>,
+    /// What is being waited out while it goes on by itself.
+    pub trouble: Option<Kind>,
+    /// Why it failed.
+    pub error: Option<Error>,
+    /// Where the object is or will be, once the backend has said so.
+    pub key: Option<String>,
+    /// The finished object.
+    pub object: Option<Object>,
+}
+
+impl Upload {
+    pub(super) fn view(&self, now: u64) -> View {
+        let (stage, error, object) = match &self.phase {
+            Phase::Queued | Phase::Creating => (Stage::Queued, None, None),
+            Phase::ToList(..) | Phase::Listing(_) | Phase::Sending => (Stage::Uploading, None, None),
+            Phase::Checking | Phase::ToComplete | Phase::Completing => (Stage::Completing, None, None),
+            Phase::Done(object) => (Stage::Done, None, Some(object.clone())),
+            Phase::Failed(error) => (Stage::Failed, Some(error.clone()), None),
+            Phase::Canceled => (Stage::Canceled, None, None),
+        };
+        let speed = (stage == Stage::Uploading).then(|| self.speed.per_second(now)).flatten();
+        let remote = self.remote.as_ref().map(|remote| remote.key.clone());
+        View {
+            file: self.info.file,
+            name: self.info.name.clone(),
+            size: self.info.size,
+            stage,
+            loaded: self.shown,
+            speed,
+            seconds_left: seconds_left(self.info.size.saturating_sub(self.shown), speed),
+            trouble: self.trouble,
+            error,
+            key: object.as_ref().map(|object| object.key.clone()).or(remote),
+            object,
+        }
+    }
+}

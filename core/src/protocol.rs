@@ -1,0 +1,408 @@
+//! The backend contract, version 1: what the page asks and what a backend answers.
+//!
+//! Five POST routes under one endpoint, JSON both ways, each taking a batch. The reference server uses these
+//! same types. Times are milliseconds since the Unix epoch, sizes are bytes, part numbers start at 1.
+//! Fields that a later version adds are ignored by an older client.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The five routes. Their names are the last path segment under the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// Start uploads.
+    Create,
+    /// Presign parts of started uploads.
+    Sign,
+    /// Tell which parts the store holds.
+    List,
+    /// Turn the parts into an object.
+    Complete,
+    /// Give uploads up and free what the store holds of them.
+    Abort,
+}
+
+impl Route {
+    /// The path segment under the endpoint, without a slash.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Sign => "sign",
+            Self::List => "list",
+            Self::Complete => "complete",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// `create`: the files that the page wants to upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateRequest {
+    /// One entry a file; the answer has one entry for each, found by `ref`.
+    pub files: Vec<NewFile>,
+}
+
+/// A file as the page describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewFile {
+    /// The page's own name for this entry, unique within the request.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The file's name as the person sees it; never to be trusted as a path.
+    pub name: String,
+    /// Bytes, or `None` for a source whose end is not known yet.
+    pub size: Option<u64>,
+    /// The MIME type the browser gave, or an empty string.
+    #[serde(rename = "type", default)]
+    pub content_type: String,
+    /// The file's modification time, milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub last_modified: Option<u64>,
+    /// The path inside a chosen folder, or an empty string.
+    #[serde(default)]
+    pub path: String,
+    /// What the app wants kept with the object.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The answer to `create`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateAnswer {
+    /// One entry a file, in any order.
+    pub uploads: Vec<CreateOutcome>,
+    /// The backend's clock, milliseconds since the Unix epoch.
+    pub server_time: u64,
+}
+
+/// A started upload, or the reason why this file is refused. With `problem` the other fields are absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateOutcome {
+    /// The `ref` of the file that this answers.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The upload's name from now on; opaque to the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The store's dialect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider>,
+    /// Where the object will be, for the page to show or keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How the bytes go up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Bytes of every part but the last, if the backend wants to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_size: Option<u64>,
+    /// The store's limits where they differ from the dialect's usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// Grants for the first parts; for `single`, the one grant of part 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Grant>,
+    /// When the upload itself ends, whatever the grants say; milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// Why this file is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The store's dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// Amazon S3 and everything that speaks its protocol.
+    S3,
+}
+
+/// How the bytes of an upload go up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// One request carries the whole file as part 1.
+    Single,
+    /// Parts in any order, several at a time, joined by `complete`.
+    Multipart,
+}
+
+/// What a store accepts. Sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// The smallest part, but for the last one.
+    pub min_part_size: u64,
+    /// The largest part.
+    pub max_part_size: u64,
+    /// The most parts of one upload.
+    pub max_parts: u32,
+    /// The largest object.
+    pub max_size: u64,
+}
+
+/// A presigned request for one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// The part it is for, from 1.
+    pub number: u32,
+    /// The HTTP method.
+    pub method: GrantMethod,
+    /// The presigned URL.
+    pub url: SecretUrl,
+    /// Exactly the headers that were signed and that the page has to send; any other would be refused.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// When the store stops accepting it; milliseconds since the Unix epoch.
+    pub expires_at: u64,
+}
+
+/// The HTTP method of a grant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GrantMethod {
+    /// The body is the part.
+    #[default]
+    #[serde(rename = "PUT")]
+    Put,
+}
+
+impl GrantMethod {
+    /// The method's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Put => "PUT",
+        }
+    }
+}
+
+/// A URL that lets whoever holds it write to the store: it never shows itself in a log, an error or an event.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// Wraps a presigned URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// The URL itself, for the one place that sends the request.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretUrl(…)")
+    }
+}
+
+/// `sign`: parts to presign.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignRequest {
+    /// One entry an upload.
+    pub uploads: Vec<SignUpload>,
+}
+
+/// The parts of one upload to presign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignUpload {
+    /// The upload.
+    pub id: String,
+    /// Its parts.
+    pub parts: Vec<SignPart>,
+}
+
+/// One part to presign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignPart {
+    /// From 1.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The answer to `sign`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignAnswer {
+    /// One entry an upload.
+    pub uploads: Vec<SignOutcome>,
+    /// The backend's clock, milliseconds since the Unix epoch.
+    pub server_time: u64,
+}
+
+/// The grants of one upload, or why there are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignOutcome {
+    /// The upload.
+    pub id: String,
+    /// The grants.
+    #[serde(default)]
+    pub parts: Vec<Grant>,
+    /// Why nothing was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// `list`: which parts the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListRequest {
+    /// The upload.
+    pub id: String,
+    /// Where the page before ended: its `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u32>,
+}
+
+/// The answer to `list`: one page, in the order of part numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListAnswer {
+    /// The parts.
+    pub parts: Vec<ListedPart>,
+    /// Present when there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u32>,
+}
+
+/// A part that the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPart {
+    /// From 1.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+    /// The store's entity tag, with its quotes where the store has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// `complete`: uploads whose bytes are all up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteRequest {
+    /// One entry an upload.
+    pub uploads: Vec<CompleteUpload>,
+}
+
+/// An upload to turn into an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteUpload {
+    /// The upload.
+    pub id: String,
+    /// The file's bytes, all parts together.
+    pub size: u64,
+    /// Every part, in order.
+    pub parts: Vec<CompletePart>,
+}
+
+/// A part as the page saw it stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletePart {
+    /// From 1.
+    pub number: u32,
+    /// The store's entity tag, if the browser was allowed to read it; else the backend asks the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// The answer to `complete`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteAnswer {
+    /// One entry an upload.
+    pub objects: Vec<CompleteOutcome>,
+}
+
+/// The finished object, or why there is none. With `problem` the other fields are absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteOutcome {
+    /// The upload.
+    pub id: String,
+    /// Where the object is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Bytes, as the store reports them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The object's entity tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Where the app can have the object from, if the backend wants to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Why there is no object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// `abort`: uploads to give up. Asked again, it answers the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortRequest {
+    /// The uploads.
+    pub ids: Vec<String>,
+}
+
+/// The answer to `abort`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortAnswer {}
+
+/// Problem details, RFC 9457: an error answer's body (`application/problem+json`), or one entry's in a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// The HTTP status that this problem has, or would have outside a batch.
+    #[serde(default)]
+    pub status: u16,
+    /// A stable name to test for; the ones of the reference server are listed in [`problem_code`].
+    #[serde(default)]
+    pub code: String,
+    /// A few words, the same for every occurrence.
+    #[serde(default)]
+    pub title: String,
+    /// A sentence for the person about this occurrence.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// The `code`s that the reference server answers with.
+pub mod problem_code {
+    /// 400: not JSON, or not the JSON of this route.
+    pub const BAD_REQUEST: &str = "bad-request";
+    /// 401: the app has to sign in again.
+    pub const UNAUTHORIZED: &str = "unauthorized";
+    /// 403: the upload id was not made by this server, or was changed.
+    pub const ID_REFUSED: &str = "id-refused";
+    /// 404: no such route.
+    pub const NOT_FOUND: &str = "not-found";
+    /// 404: the store does not know this upload any more.
+    pub const UPLOAD_GONE: &str = "upload-gone";
+    /// 409: the stored bytes are not as many as the file's.
+    pub const SIZE_MISMATCH: &str = "size-mismatch";
+    /// 410: the upload's time is over.
+    pub const UPLOAD_EXPIRED: &str = "upload-expired";
+    /// 413: the file is larger than the policy or the store allows, or the request body is.
+    pub const TOO_LARGE: &str = "too-large";
+    /// 415: this type of file is not accepted.
+    pub const TYPE_REFUSED: &str = "type-refused";
+    /// 422: a part is missing, doubled or has the wrong number or size.
+    pub const BAD_PARTS: &str = "bad-parts";
+    /// 422: a file's description cannot be accepted.
+    pub const BAD_FILE: &str = "bad-file";
+    /// 429: too many requests; `Retry-After` tells when.
+    pub const RATE_LIMITED: &str = "rate-limited";
+    /// 500: a fault of the server.
+    pub const INTERNAL: &str = "internal";
+    /// 502: the store refused what the server asked.
+    pub const STORE_REFUSED: &str = "store-refused";
+    /// 503: the store cannot be reached or is overloaded.
+    pub const STORE_UNAVAILABLE: &str = "store-unavailable";
+    /// 507: the store has no room left.
+    pub const STORE_FULL: &str = "store-full";
+}

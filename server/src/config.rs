@@ -1,0 +1,94 @@
+//! What a server is started with.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use reqwest::Url;
+use rusty_s3::{Credentials, UrlStyle};
+
+use crate::secret::Secret;
+
+/// Everything that [`crate::start`] needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address of the backend; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Folder with a page to serve at `/`.
+    pub page: Option<PathBuf>,
+    /// Where the bytes go.
+    pub store: StoreConfig,
+    /// The origin under which browsers reach the store, if not the one that the server uses.
+    pub public_store_url: Option<Url>,
+    /// The largest file, in bytes, if less than the store's own limit.
+    pub max_size: Option<u64>,
+    /// How long a grant is good for.
+    pub grant: Duration,
+    /// Origins whose pages may use the backend.
+    pub allow_origin: Vec<HeaderValue>,
+    /// What ids are signed with; an embedded store without it keeps one in its folder.
+    pub secret: Option<Secret>,
+}
+
+/// Where the bytes go.
+#[derive(Debug, Clone)]
+pub enum StoreConfig {
+    /// A store in this process, with a listener of its own.
+    Embedded {
+        /// Its folder, made if missing.
+        data: PathBuf,
+        /// Its address.
+        listen: SocketAddr,
+    },
+    /// An S3-compatible store elsewhere.
+    S3 {
+        /// Its URL.
+        endpoint: Url,
+        /// The bucket, which must exist.
+        bucket: String,
+        /// Its region, which is part of every signature.
+        region: String,
+        /// Where the bucket's name goes.
+        style: UrlStyle,
+        /// The keys to sign with.
+        credentials: Credentials,
+    },
+}
+
+impl Config {
+    /// The defaults of the command line with an embedded store in `data`, on free ports of the loopback.
+    pub fn embedded(data: impl Into<PathBuf>) -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            listen,
+            page: None,
+            store: StoreConfig::Embedded { data: data.into(), listen },
+            public_store_url: None,
+            max_size: None,
+            grant: Duration::from_mins(15),
+            allow_origin: Vec::new(),
+            secret: None,
+        }
+    }
+}
+
+/// Why a server cannot start: one line that says what to do.
+#[derive(Debug, Clone)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    /// An error with this sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}

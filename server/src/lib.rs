@@ -1,0 +1,162 @@
+//! The reference backend of Windlass: signs what browsers send to an S3-compatible store, joins the parts, and
+//! brings an embedded store for trying it out. The bytes of the files never pass through the backend itself.
+//!
+//! It keeps no session: an upload's id carries what the server has to know, signed.
+
+mod args;
+mod config;
+mod embedded;
+mod keys;
+mod page;
+mod problem;
+mod routes;
+mod secret;
+mod serve;
+mod store;
+mod time;
+mod token;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use axum::Router;
+use reqwest::Url;
+use rusty_s3::{Bucket, Credentials, UrlStyle};
+use windlass_core::protocol::{Limits, Provider};
+
+pub use args::Args;
+pub use config::{Config, ConfigError, StoreConfig};
+pub use embedded::embedded_keys;
+pub use secret::Secret;
+
+use embedded::Claim;
+use routes::Backend;
+use serve::{Listener, Servers};
+use store::S3Store;
+
+/// A server that is running until [`Running::shutdown`].
+#[derive(Debug)]
+pub struct Running {
+    /// Where the backend listens.
+    pub backend_addr: SocketAddr,
+    /// Where the embedded store listens, if it is the one in use.
+    pub store_addr: Option<SocketAddr>,
+    /// Where the objects are, for people.
+    pub objects: String,
+    servers: Servers,
+    claim: Option<Claim>,
+}
+
+impl Running {
+    /// Takes no more requests, lets running ones finish for a moment, and returns.
+    pub async fn shutdown(self) {
+        self.servers.shutdown().await;
+        drop(self.claim);
+    }
+}
+
+/// Starts the backend, and the embedded store if that is the one.
+pub async fn start(config: Config) -> Result<Running, ConfigError> {
+    let mut servers = Servers::default();
+    let backend_listener = Listener::bind("--listen", config.listen).await?;
+    let opened = match &config.store {
+        StoreConfig::Embedded { .. } => open_embedded(&config, &mut servers).await?,
+        StoreConfig::S3 { .. } => open_s3(&config)?,
+    };
+    let limits = limits(config.max_size);
+    let origin = opened.store.public_origin();
+    let backend = Backend { store: opened.store, ids: token::Ids::new(&opened.secret), limits };
+    let contract = routes::router(backend, config.allow_origin);
+    let outside = match &config.page {
+        Some(folder) => page::router(folder, &origin)?,
+        None => Router::new().fallback(routes::no_such_route),
+    };
+    let backend_addr = backend_listener.addr;
+    servers.serve(backend_listener, outside.nest("/windlass", contract));
+    Ok(Running {
+        backend_addr,
+        store_addr: opened.addr,
+        objects: opened.objects,
+        servers,
+        claim: opened.claim,
+    })
+}
+
+/// A store that is ready.
+struct Opened {
+    store: S3Store,
+    secret: Secret,
+    objects: String,
+    addr: Option<SocketAddr>,
+    claim: Option<Claim>,
+}
+
+async fn open_embedded(config: &Config, servers: &mut Servers) -> Result<Opened, ConfigError> {
+    let StoreConfig::Embedded { data, listen } = &config.store else { return Err(no_store()) };
+    let claim = embedded::claim(data)?;
+    let secret = match &config.secret {
+        Some(secret) => secret.clone(),
+        None => Secret::of_folder(data).map_err(|error| {
+            ConfigError::new(format!("The server's secret cannot be kept in {}: {error}.", data.display()))
+        })?,
+    };
+    let credentials = embedded_keys(&secret);
+    let listener = Listener::bind("--store-listen", *listen).await?;
+    let addr = listener.addr;
+    servers.serve(listener, embedded::router(data, &credentials)?);
+    let endpoint = Url::parse(&format!("http://{}", reachable(addr))).map_err(|_| no_store())?;
+    let place = Place { endpoint, bucket: embedded::BUCKET, region: embedded::REGION, style: UrlStyle::Path };
+    let store = sign_for(&place, &credentials, config)?;
+    let folder = data.join(embedded::BUCKET);
+    let objects = folder.canonicalize().unwrap_or(folder).display().to_string();
+    Ok(Opened { store, secret, objects, addr: Some(addr), claim: Some(claim) })
+}
+
+fn open_s3(config: &Config) -> Result<Opened, ConfigError> {
+    let StoreConfig::S3 { endpoint, bucket, region, style, credentials } = &config.store else {
+        return Err(no_store());
+    };
+    let no_secret =
+        || ConfigError::new("WINDLASS_SECRET is not set. Set it to a random text of 16 bytes or more.");
+    let secret = config.secret.clone().ok_or_else(no_secret)?;
+    let place = Place { endpoint: endpoint.clone(), bucket, region, style: *style };
+    let store = sign_for(&place, credentials, config)?;
+    let objects = format!("bucket {bucket} at {endpoint}");
+    Ok(Opened { store, secret, objects, addr: None, claim: None })
+}
+
+/// Where a bucket is.
+struct Place<'a> {
+    endpoint: Url,
+    bucket: &'a str,
+    region: &'a str,
+    style: UrlStyle,
+}
+
+fn sign_for(place: &Place<'_>, credentials: &Credentials, config: &Config) -> Result<S3Store, ConfigError> {
+    let at = |endpoint: &Url| {
+        let bucket =
+            Bucket::new(endpoint.clone(), place.style, place.bucket.to_owned(), place.region.to_owned());
+        bucket.map_err(|_| ConfigError::new("The bucket's name and the store's URL do not go together."))
+    };
+    let outside = at(config.public_store_url.as_ref().unwrap_or(&place.endpoint))?;
+    S3Store::new(at(&place.endpoint)?, outside, credentials.clone(), config.grant)
+}
+
+fn no_store() -> ConfigError {
+    ConfigError::new("The store cannot be opened as configured.")
+}
+
+/// What S3 takes, or less where the policy says so.
+fn limits(max_size: Option<u64>) -> Limits {
+    let limits = Provider::S3.limits();
+    Limits { max_size: max_size.unwrap_or(limits.max_size).min(limits.max_size), ..limits }
+}
+
+/// An address to which one can connect, for one at which one can listen.
+pub fn reachable(addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        ip if !ip.is_unspecified() => addr,
+        IpAddr::V4(_) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port()),
+        IpAddr::V6(_) => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), addr.port()),
+    }
+}

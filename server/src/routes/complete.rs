@@ -1,0 +1,210 @@
+//! `complete`: turns the parts of uploads into objects, and says so only of what the store then holds.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use futures::{StreamExt, stream};
+use windlass_core::plan::Plan;
+use windlass_core::protocol::{
+    CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, Problem,
+};
+
+use super::{AT_ONCE, Asked, Backend, at_most};
+use crate::problem::{self, Refusal};
+use crate::store::{StoreError, Stored};
+use crate::token::Upload;
+
+pub(super) async fn complete(
+    State(backend): State<Arc<Backend>>,
+    Asked(asked): Asked<CompleteRequest>,
+) -> Result<Json<CompleteAnswer>, Refusal> {
+    at_most(asked.uploads.len(), "uploads")?;
+    let one = |asked: CompleteUpload| {
+        let backend = Arc::clone(&backend);
+        let id = asked.id.clone();
+        async move {
+            // A task of its own: joining many parts takes minutes at some stores, and should not start anew
+            // because the page's connection broke.
+            let done = tokio::spawn(async move { finish(&backend, &asked).await }).await;
+            let (upload, stored) = match done.unwrap_or_else(|_| Err(problem::internal())) {
+                Ok(done) => done,
+                Err(problem) => return CompleteOutcome { id, problem: Some(problem), ..Default::default() },
+            };
+            let Stored { size, etag } = stored;
+            CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, ..Default::default() }
+        }
+    };
+    let objects = stream::iter(asked.uploads).map(one).buffered(AT_ONCE).collect().await;
+    Ok(Json(CompleteAnswer { objects }))
+}
+
+async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, Stored), Problem> {
+    let upload = backend.open(&asked.id)?;
+    if asked.size != upload.size {
+        return Err(problem::size_mismatch(upload.size, asked.size));
+    }
+    let plan = upload.plan(&backend.limits).map_err(|_| problem::internal())?;
+    check_numbers(&asked.parts, plan.count())?;
+    let joined = match &upload.store_id {
+        None => Ok(()),
+        Some(store_id) => match join(backend, &upload, store_id, &plan, &asked.parts).await {
+            Err(Failure::Problem(problem)) => return Err(problem),
+            Err(Failure::Store(error)) => Err(error),
+            Ok(()) => Ok(()),
+        },
+    };
+    let stored = stored(backend, &upload, joined).await?;
+    Ok((upload, stored))
+}
+
+/// Every part exactly once and in order.
+fn check_numbers(parts: &[CompletePart], count: u32) -> Result<(), Problem> {
+    let mut expected = 1;
+    for part in parts {
+        if part.number != expected {
+            let (number, wanted) = (part.number, expected);
+            return Err(problem::bad_parts(if wanted > count {
+                format!("Part {number} is too many: the file has {count} parts.")
+            } else {
+                format!("Part {number} stands where part {wanted} should. Name every part once, in order.")
+            }));
+        }
+        expected = expected.saturating_add(1);
+    }
+    match expected {
+        end if end <= count => {
+            Err(problem::bad_parts(format!("Part {end} is missing: the file has {count} parts.")))
+        }
+        end if end > count.saturating_add(1) => Err(problem::bad_parts(format!(
+            "Part {} is too many: the file has {count} parts.",
+            count.saturating_add(1)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Why parts were not joined.
+enum Failure {
+    /// They cannot be: the page has to send something again.
+    Problem(Problem),
+    /// The store did not; what that means shows in what it holds.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn join(
+    backend: &Backend,
+    upload: &Upload,
+    store_id: &str,
+    plan: &Plan,
+    parts: &[CompletePart],
+) -> Result<(), Failure> {
+    let given: Option<Vec<String>> = parts.iter().map(|part| part.etag.clone()).collect();
+    let etags = match given {
+        Some(etags) => etags,
+        None => listed_etags(backend, upload, store_id, plan).await?,
+    };
+    Ok(backend.store.join(&upload.key, store_id, &etags).await?)
+}
+
+/// The entity tags as the store has them, for browsers that are not allowed to read them.
+async fn listed_etags(
+    backend: &Backend,
+    upload: &Upload,
+    store_id: &str,
+    plan: &Plan,
+) -> Result<Vec<String>, Failure> {
+    let mut etags = Vec::new();
+    let mut expected = 1;
+    let mut after = 0;
+    loop {
+        let page = backend.store.list(&upload.key, store_id, after).await?;
+        for part in page.parts {
+            match part.etag {
+                Some(etag) if part.number == expected && part.size == plan.part_len(expected) => {
+                    etags.push(etag);
+                }
+                _ => return Err(Failure::Problem(missing(expected))),
+            }
+            expected = expected.saturating_add(1);
+        }
+        match page.next.and_then(|next| u16::try_from(next).ok()) {
+            Some(next) if next > after => after = next,
+            _ if expected > plan.count() => return Ok(etags),
+            _ => return Err(Failure::Problem(missing(expected))),
+        }
+    }
+}
+
+fn missing(number: u32) -> Problem {
+    problem::bad_parts(format!(
+        "The store does not hold part {number} as it should be. Send that part again."
+    ))
+}
+
+/// The object as the store holds it: the only proof that the upload is done.
+///
+/// A failed join is not a failure when the object is there: the key belongs to this upload alone, so an earlier
+/// call has made it. Stores answer such a second call in many ways (404, 403, 500).
+async fn stored(
+    backend: &Backend,
+    upload: &Upload,
+    joined: Result<(), StoreError>,
+) -> Result<Stored, Problem> {
+    let error = match (backend.store.head(&upload.key).await, joined) {
+        (Ok(Some(stored)), _) if stored.size == upload.size => {
+            tracing::info!("complete: an object of {} bytes", stored.size);
+            return Ok(stored);
+        }
+        (Ok(Some(stored)), _) => return Err(problem::size_mismatch(upload.size, stored.size)),
+        (Ok(None), Ok(())) => return Err(problem::not_arrived()),
+        (Ok(None), Err(error)) if is_gone(backend, upload).await => {
+            tracing::info!("complete: the upload is gone ({error})");
+            return Err(problem::upload_gone());
+        }
+        (_, Err(error)) | (Err(error), Ok(())) => error,
+    };
+    error.log("complete");
+    Err(error.problem())
+}
+
+/// Whether the store knows nothing of the upload, however it may have put that.
+async fn is_gone(backend: &Backend, upload: &Upload) -> bool {
+    let Some(store_id) = &upload.store_id else { return false };
+    match backend.store.list(&upload.key, store_id, 0).await {
+        Ok(page) => page.parts.is_empty(),
+        Err(error) => error == StoreError::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(numbers: &[u32], count: u32, problem: &str) {
+        let parts: Vec<_> = numbers.iter().map(|&number| CompletePart { number, etag: None }).collect();
+        let detail = check_numbers(&parts, count).map_or_else(|problem| problem.detail, |()| String::new());
+        assert!(detail.starts_with(problem) && detail.is_empty() == problem.is_empty(), "{detail:?}");
+    }
+
+    #[test]
+    fn parts_are_all_there_once_and_in_order() {
+        check(&[1, 2, 3], 3, "");
+        check(&[1, 3], 3, "Part 3 stands where part 2 should");
+        check(&[1, 1, 2, 3], 3, "Part 1 stands where part 2 should");
+        check(&[2, 1, 3], 3, "Part 2 stands where part 1 should");
+        check(&[1, 2], 3, "Part 3 is missing");
+        check(&[], 1, "Part 1 is missing");
+        check(&[0, 1], 1, "Part 0 stands where part 1 should");
+        check(&[1, 2, 3, 4], 3, "Part 4 is too many");
+        check(&[1, 2, 3, 9], 3, "Part 9 is too many");
+        check(&[u32::MAX], 1, "Part 4294967295 stands where part 1 should");
+    }
+}

@@ -1,0 +1,25 @@
+//! `list`: which parts of an upload the store holds.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use windlass_core::protocol::{ListAnswer, ListRequest};
+
+use super::{Asked, Backend};
+use crate::problem::{self, Refusal};
+
+pub(super) async fn list(
+    State(backend): State<Arc<Backend>>,
+    Asked(asked): Asked<ListRequest>,
+) -> Result<Json<ListAnswer>, Refusal> {
+    let upload = backend.open(&asked.id)?;
+    let Some(store_id) = &upload.store_id else { return Ok(Json(ListAnswer::default())) };
+    let after = u16::try_from(asked.after.unwrap_or(0))
+        .map_err(|_| problem::bad_request("The field after is larger than any part number."))?;
+    let page = backend.store.list(&upload.key, store_id, after).await.map_err(|error| {
+        error.log("list");
+        error.problem()
+    })?;
+    Ok(Json(ListAnswer { parts: page.parts, next: page.next }))
+}

@@ -1,0 +1,157 @@
+//! The contract's routes: JSON in, JSON out, a batch each.
+
+mod abort;
+mod complete;
+mod create;
+mod list;
+mod sign;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use serde::de::DeserializeOwned;
+use tower_http::cors::CorsLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use windlass_core::protocol::{Limits, Problem, problem_code as code};
+
+use crate::problem::{self, Refusal, problem};
+use crate::store::S3Store;
+use crate::time::now_ms;
+use crate::token::{IdError, Ids, Upload};
+
+/// Entries of one call at most; the contract's client sends far fewer.
+const MOST_ENTRIES: usize = 1000;
+
+/// Bytes of a request body at most: room for 10,000 parts with their entity tags, several times over.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Calls to the store at once for one batch.
+const AT_ONCE: usize = 16;
+
+/// What the routes share. There is no session in it: every request carries all that concerns it.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    pub(crate) store: S3Store,
+    pub(crate) ids: Ids,
+    pub(crate) limits: Limits,
+}
+
+impl Backend {
+    /// The upload of an id, or the problem with it.
+    fn open(&self, id: &str) -> Result<Upload, Problem> {
+        self.ids.open(id, now_ms()).map_err(|error| match error {
+            IdError::Refused => problem::id_refused(),
+            IdError::Expired => problem::upload_expired(),
+        })
+    }
+}
+
+/// The routes under the endpoint, for pages of these other origins too.
+pub(crate) fn router(backend: Backend, allow_origin: Vec<HeaderValue>) -> Router {
+    let router = Router::new()
+        .route("/create", post(create::create))
+        .route("/sign", post(sign::sign))
+        .route("/list", post(list::list))
+        .route("/complete", post(complete::complete))
+        .route("/abort", post(abort::abort))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(only_post)
+        .with_state(Arc::new(backend))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ));
+    if allow_origin.is_empty() { router } else { router.layer(cors(allow_origin)) }
+}
+
+fn cors(allow_origin: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(allow_origin)
+        .allow_methods([Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(std::time::Duration::from_mins(50))
+}
+
+/// Also the answer to everything outside the contract, when no page is served.
+pub(crate) async fn no_such_route() -> Refusal {
+    let detail =
+        "The backend has create, sign, list, complete and abort. Check the endpoint that the page was given.";
+    problem(code::NOT_FOUND, detail).into()
+}
+
+async fn only_post() -> impl IntoResponse {
+    let problem = Problem { status: 405, ..problem::bad_request("This route takes POST only.") };
+    ([(header::ALLOW, "POST")], Refusal(problem))
+}
+
+/// A request of the contract, or the refusal that tells which field is wrong.
+struct Asked<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        // A page of another origin cannot send this type without a preflight, which keeps it from using a
+        // person's cookies or network position.
+        if !is_json(request.headers()) {
+            let problem = problem::bad_request("Send the request as application/json.");
+            return Err(Refusal(Problem { status: 415, ..problem }));
+        }
+        let body = match Bytes::from_request(request, state).await {
+            Ok(body) => body,
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(problem(
+                    code::TOO_LARGE,
+                    "The request is larger than 4 MiB. Send smaller batches.",
+                )
+                .into());
+            }
+            Err(_) => return Err(problem::bad_request("The request broke off. Send it again.").into()),
+        };
+        let mut json = serde_json::Deserializer::from_slice(&body);
+        let asked =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| Refusal(wrong_json(&error)))?;
+        json.end()
+            .map_err(|_| Refusal(problem::bad_request("Something follows the JSON of the request.")))?;
+        Ok(Self(asked))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Names the place, never what stands there.
+fn wrong_json(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    if !error.inner().is_data() {
+        return problem::bad_request("The request is not JSON, or it breaks off.");
+    }
+    // A missing field is the one thing that serde's words name and the path does not.
+    let words = error.inner().to_string();
+    let missing = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let path: String = error.path().to_string().chars().filter(|char| !char.is_control()).take(80).collect();
+    let detail = match missing {
+        Some(field) if path == "." => format!("The field {field} is missing."),
+        Some(field) => format!("The field {field} of {path} is missing."),
+        None if path == "." => "The request is not what this route takes.".to_owned(),
+        None => format!("The field {path} is not of the type that it should be."),
+    };
+    problem::bad_request(detail)
+}
+
+/// Refuses a batch that is too long.
+fn at_most(entries: usize, of_what: &str) -> Result<(), Refusal> {
+    if entries <= MOST_ENTRIES {
+        return Ok(());
+    }
+    Err(problem::bad_request(format!("A call takes at most {MOST_ENTRIES} {of_what}. Send smaller batches."))
+        .into())
+}

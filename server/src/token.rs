@@ -1,0 +1,179 @@
+//! Upload ids: what this server has to remember of an upload, signed and given to the page to keep.
+//!
+//! An id is `base64url(payload).base64url(HMAC-SHA256(payload))`, and the payload is a version byte and JSON.
+//! It is not encrypted: whoever holds it may read it, but can neither change it nor make another.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::Mac;
+use serde::{Deserialize, Serialize};
+use windlass_core::plan::{Plan, PlanError};
+use windlass_core::protocol::{Limits, Method};
+
+use crate::secret::{Secret, keyed};
+
+/// The first byte of a payload of this form.
+const VERSION: u8 = 1;
+
+/// Longer than any id that this server makes.
+const LONGEST: usize = 4096;
+
+/// An upload, as its id says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Upload {
+    /// Where the object will be.
+    #[serde(rename = "k")]
+    pub(crate) key: String,
+    /// The store's own id of a multipart upload; `None` for an upload in a single request.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) store_id: Option<String>,
+    /// Bytes of the file.
+    #[serde(rename = "s")]
+    pub(crate) size: u64,
+    /// Bytes of every part but the last.
+    #[serde(rename = "p")]
+    pub(crate) part_size: u64,
+    /// The MIME type that the object gets; may be empty.
+    #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
+    pub(crate) content_type: String,
+    /// When the upload ends, milliseconds since the Unix epoch.
+    #[serde(rename = "e")]
+    pub(crate) expires_at: u64,
+}
+
+impl Upload {
+    /// How the bytes go up.
+    pub(crate) const fn method(&self) -> Method {
+        if self.store_id.is_some() { Method::Multipart } else { Method::Single }
+    }
+
+    /// How the file is cut.
+    pub(crate) fn plan(&self, limits: &Limits) -> Result<Plan, PlanError> {
+        match self.method() {
+            Method::Single => Ok(Plan::single(self.size)),
+            Method::Multipart => Plan::multipart(self.size, self.part_size, limits),
+        }
+    }
+}
+
+/// Why an id is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdError {
+    /// This server did not make it, or somebody changed it.
+    Refused,
+    /// Its time is over.
+    Expired,
+}
+
+/// Makes and checks ids.
+#[derive(Clone)]
+pub(crate) struct Ids {
+    key: [u8; 32],
+}
+
+impl Ids {
+    pub(crate) fn new(secret: &Secret) -> Self {
+        Self { key: secret.derive("windlass upload ids") }
+    }
+
+    /// The id of an upload.
+    pub(crate) fn seal(&self, upload: &Upload) -> Result<String, serde_json::Error> {
+        let mut payload = vec![VERSION];
+        serde_json::to_writer(&mut payload, upload)?;
+        let tag = keyed(&self.key).chain_update(&payload).finalize().into_bytes();
+        let (payload, tag) = (BASE64_URL_SAFE_NO_PAD.encode(payload), BASE64_URL_SAFE_NO_PAD.encode(tag));
+        Ok(format!("{payload}.{tag}"))
+    }
+
+    /// The upload of an id.
+    pub(crate) fn open(&self, id: &str, now: u64) -> Result<Upload, IdError> {
+        let upload = self.read(id).ok_or(IdError::Refused)?;
+        if now < upload.expires_at { Ok(upload) } else { Err(IdError::Expired) }
+    }
+
+    fn read(&self, id: &str) -> Option<Upload> {
+        if id.len() > LONGEST {
+            return None;
+        }
+        let (payload, tag) = id.split_once('.')?;
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
+        // In constant time.
+        keyed(&self.key).chain_update(&payload).verify_slice(&tag).ok()?;
+        let (version, json) = payload.split_first()?;
+        if *version != VERSION {
+            return None;
+        }
+        serde_json::from_slice(json).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> Ids {
+        Ids::new(&Secret::from_text("a secret of the tests").unwrap())
+    }
+
+    fn upload() -> Upload {
+        Upload {
+            key: "abc/ü.bin".to_owned(),
+            store_id: Some("store-id".to_owned()),
+            size: 64 << 20,
+            part_size: 6 << 20,
+            content_type: "video/mp4".to_owned(),
+            expires_at: 1000,
+        }
+    }
+
+    #[test]
+    fn an_id_gives_back_its_upload_until_it_expires() {
+        let id = ids().seal(&upload()).unwrap();
+        assert_eq!(ids().open(&id, 999), Ok(upload()));
+        assert_eq!(ids().open(&id, 1000), Err(IdError::Expired));
+    }
+
+    #[test]
+    fn no_byte_of_an_id_can_be_changed_dropped_or_doubled() {
+        let id = ids().seal(&upload()).unwrap();
+        for at in 0..id.len() {
+            for replacement in ["A", "B", "_", ".", "=", "\u{0}", "", "ä"] {
+                let mut forged = id.clone();
+                forged.replace_range(at..=at, replacement);
+                if forged != id {
+                    assert_eq!(ids().open(&forged, 0), Err(IdError::Refused), "{at} {replacement:?}");
+                }
+            }
+            let doubled = format!("{}{}", &id[..=at], &id[at..]);
+            assert_eq!(ids().open(&doubled, 0), Err(IdError::Refused), "{at} doubled");
+            assert_eq!(ids().open(&id[..at], 0), Err(IdError::Refused), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let long = "A".repeat(LONGEST * 2);
+        for garbage in ["", ".", "..", "a.b", "AQ.", ".AQ", "null", "{}", "💥.💥", &long] {
+            assert_eq!(ids().open(garbage, 0), Err(IdError::Refused), "{garbage:.20}");
+        }
+    }
+
+    #[test]
+    fn another_server_has_other_ids() {
+        let other = Ids::new(&Secret::from_text("another secret of the tests").unwrap());
+        let id = other.seal(&upload()).unwrap();
+        assert_eq!(ids().open(&id, 0), Err(IdError::Refused));
+    }
+
+    #[test]
+    fn a_later_version_is_refused_though_its_signature_is_right() {
+        let ids = ids();
+        let mut payload = vec![VERSION + 1];
+        serde_json::to_writer(&mut payload, &upload()).unwrap();
+        let tag = keyed(&ids.key).chain_update(&payload).finalize().into_bytes();
+        let id =
+            format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(&payload), BASE64_URL_SAFE_NO_PAD.encode(tag));
+        assert_eq!(ids.open(&id, 0), Err(IdError::Refused));
+    }
+}

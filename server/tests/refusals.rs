@@ -1,0 +1,244 @@
+//! What is refused, by the backend and by the store, and in what words.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{MIB, bytes, file, id, plan, stand, stand_with, tagged, untagged};
+use serde_json::{Value, json};
+use windlass_core::protocol::{CreateRequest, Grant, NewFile, Problem, SecretUrl};
+use windlass_server::{Config, StoreConfig};
+
+#[track_caller]
+fn is(problem: Option<Problem>, status: u16, code: &str, words: &str) {
+    let problem = problem.expect("a problem");
+    assert_eq!((problem.status, problem.code.as_str()), (status, code), "{problem:?}");
+    assert!(problem.detail.contains(words), "{problem:?}");
+}
+
+fn changed(grant: &Grant, from: &str, to: &str) -> Grant {
+    let url = grant.url.reveal();
+    assert!(url.contains(from), "{from}");
+    Grant { url: SecretUrl::new(url.replacen(from, to, 1)), ..grant.clone() }
+}
+
+fn other_signature(grant: &Grant) -> Grant {
+    let mut url = grant.url.reveal().to_owned();
+    let last = url.pop().unwrap();
+    url.push(if last == '0' { '1' } else { '0' });
+    Grant { url: SecretUrl::new(url), ..grant.clone() }
+}
+
+#[tokio::test]
+async fn a_grant_is_good_for_exactly_one_thing() {
+    let stand = stand().await;
+    let upload = stand.create(file("a.bin", 12 * MIB)).await;
+    let length = plan(&upload, 12 * MIB).part_len(1);
+    let grant = stand.sign(id(&upload), &[(1, length)]).await.parts.remove(0);
+    let part = bytes(length);
+    let forged = [
+        changed(&grant, "partNumber=1", "partNumber=2"),
+        changed(&grant, "uploadId=", "uploadId=0"),
+        changed(&grant, "a.bin", "b.bin"),
+        changed(&grant, "X-Amz-Expires=900", "X-Amz-Expires=9000"),
+        other_signature(&grant),
+        changed(&grant, "content-length%3Bhost", "host"),
+    ];
+    for forged in &forged {
+        let answer = stand.put(forged, part.clone()).await;
+        assert_eq!(answer.status(), 403);
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    }
+    for length in [length - 1, length + 1, 0] {
+        assert_eq!(stand.put(&grant, bytes(length)).await.status(), 403, "{length}");
+    }
+    for method in [reqwest::Method::GET, reqwest::Method::DELETE, reqwest::Method::POST] {
+        let answer = stand.http.request(method, grant.url.reveal()).send().await.unwrap();
+        assert_eq!(answer.status(), 403);
+    }
+    assert_eq!(stand.put(&grant, part).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_single_grant_fixes_length_and_type() {
+    let stand = stand().await;
+    let upload = stand.create(NewFile { content_type: "text/plain".to_owned(), ..file("a.txt", 3) }).await;
+    let grant = &upload.parts[0];
+    let mut other = grant.clone();
+    other.headers.insert("content-type".to_owned(), "text/html".to_owned());
+    assert_eq!(stand.put(&other, b"abc".to_vec()).await.status(), 403);
+    assert_eq!(stand.put(grant, b"abcd".to_vec()).await.status(), 403);
+    assert_eq!(stand.put(grant, b"abc".to_vec()).await.status(), 200);
+    let head = stand.http.get(grant.url.reveal().split('?').next().unwrap()).send().await.unwrap();
+    assert_eq!(head.status(), 403, "nobody reads without keys");
+}
+
+#[tokio::test]
+async fn a_grant_ends_and_can_be_signed_anew() {
+    let stand = stand_with(|config| config.grant = Duration::from_secs(1)).await;
+    let upload = stand.create(file("a.txt", 3)).await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(stand.put(&upload.parts[0], b"abc".to_vec()).await.status(), 403);
+    let grant = &stand.sign(id(&upload), &[(1, 3)]).await.parts[0];
+    assert_eq!(stand.put(grant, b"abc".to_vec()).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_refusal_arrives_though_the_body_is_large() {
+    let stand = stand().await;
+    let upload = stand.create(file("a.bin", 300 * MIB)).await;
+    let length = plan(&upload, 300 * MIB).part_len(1);
+    let grant = stand.sign(id(&upload), &[(1, length)]).await.parts.remove(0);
+    let grant = changed(&grant, "partNumber=1", "partNumber=2");
+    let part = bytes(length);
+    for _ in 0..5 {
+        assert_eq!(stand.put(&grant, part.clone()).await.status(), 403);
+    }
+}
+
+#[tokio::test]
+async fn a_forged_id_is_refused_everywhere() {
+    let stand = stand().await;
+    let upload = stand.create(file("a.bin", 12 * MIB)).await;
+    let mut forged = id(&upload).to_owned();
+    let last = forged.pop().unwrap();
+    forged.push(if last == 'A' { 'B' } else { 'A' });
+    for id in [forged.as_str(), "", "x.y", "../../etc"] {
+        is(stand.sign(id, &[(1, 1)]).await.problem, 403, "id-refused", "was not started by this server");
+        is(stand.complete(id, 12 * MIB, &untagged(3)).await.problem, 403, "id-refused", "");
+        for (route, request) in [("list", json!({ "id": id })), ("abort", json!({ "ids": [upload.id, id] }))]
+        {
+            let (status, problem) = stand.ask(route, &request).await;
+            assert_eq!((status, problem["code"].as_str()), (403, Some("id-refused")), "{route}");
+        }
+    }
+    // The good id beside the forged one was not aborted.
+    assert_eq!(stand.ask("list", &json!({ "id": upload.id })).await.0, 200);
+}
+
+#[tokio::test]
+async fn only_the_files_own_parts_are_signed() {
+    let stand = stand().await;
+    let upload = stand.create(file("a.bin", 12 * MIB)).await;
+    let plan = plan(&upload, 12 * MIB);
+    let (first, last) = (plan.part_len(1), plan.part_len(plan.count()));
+    let wrong =
+        [(0, first), (plan.count() + 1, last), (1, first - 1), (1, 0), (plan.count(), first), (u32::MAX, 1)];
+    for part in wrong {
+        let outcome = stand.sign(id(&upload), &[(1, first), part]).await;
+        assert!(outcome.parts.is_empty());
+        is(outcome.problem, 422, "bad-parts", &format!("art {}", part.0));
+    }
+    let single = stand.create(file("a.txt", 3)).await;
+    is(stand.sign(id(&single), &[(2, 3)]).await.problem, 422, "bad-parts", "There is no part 2");
+    let many: Vec<_> = (0..1001).map(|_| json!({ "number": 1, "size": first })).collect();
+    let (status, problem) =
+        stand.ask("sign", &json!({ "uploads": [{ "id": upload.id, "parts": many }] })).await;
+    assert_eq!((status, problem["code"].as_str()), (400, Some("bad-request")));
+}
+
+#[tokio::test]
+async fn nothing_half_done_is_completed() {
+    let stand = stand().await;
+    let size = 12 * MIB;
+    let upload = stand.create(file("a.bin", size)).await;
+    let plan = plan(&upload, size);
+    is(stand.complete(id(&upload), size, &untagged(plan.count())).await.problem, 422, "bad-parts", "part 1");
+    let etags = stand.put_parts(id(&upload), &plan, &bytes(size)).await;
+    let all = tagged(&etags);
+    for holes in [&all[1..], &all[..all.len() - 1], &[], &[all[0], all[0], all[1]], &[all[1], all[0]]] {
+        is(stand.complete(id(&upload), size, holes).await.problem, 422, "bad-parts", "art ");
+    }
+    is(stand.complete(id(&upload), size - 1, &all).await.problem, 409, "size-mismatch", "Upload it again");
+    let mut swapped = all.clone();
+    swapped[0].1 = all[1].1;
+    is(stand.complete(id(&upload), size, &swapped).await.problem, 422, "bad-parts", "");
+    let mut injected = all.clone();
+    injected[0].1 = Some("</ETag></Part><Part>");
+    assert!(stand.complete(id(&upload), size, &injected).await.problem.is_some());
+    assert_eq!(std::fs::read_dir(stand.folder.path().join("uploads")).unwrap().count(), 0);
+    assert_eq!(stand.complete(id(&upload), size, &all).await.size, Some(size));
+
+    let single = stand.create(file("a.txt", 3)).await;
+    is(stand.complete(id(&single), 3, &untagged(1)).await.problem, 404, "upload-gone", "have not arrived");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_accepted_are_refused_one_by_one() {
+    let stand = stand_with(|config| config.max_size = Some(10 * MIB)).await;
+    let none = NewFile { reference: "none".to_owned(), ..Default::default() };
+    let request = CreateRequest {
+        files: vec![file("big", 10 * MIB + 1), none, file("good", 10 * MIB), file("huge", u64::MAX)],
+    };
+    let (status, answer) = stand.ask("create", &request).await;
+    assert_eq!(status, 200);
+    let codes: Vec<_> =
+        answer["uploads"].as_array().unwrap().iter().map(|one| one["problem"]["code"].as_str()).collect();
+    assert_eq!(codes, [Some("too-large"), Some("bad-file"), None, Some("too-large")]);
+    assert!(answer["uploads"][0]["problem"]["detail"].as_str().unwrap().contains("10.5 MB"));
+    let files = |n: usize| json!({ "files": (0..n).map(|n| json!({"ref": n.to_string(), "name": "", "size": 1})).collect::<Vec<_>>() });
+    assert_eq!(stand.ask("create", &files(1000)).await.0, 200);
+    assert_eq!(stand.ask("create", &files(1001)).await.0, 400);
+    let twice =
+        json!({ "files": [{"ref": "a", "name": "", "size": 1}, {"ref": "a", "name": "", "size": 1}] });
+    assert_eq!(stand.ask("create", &twice).await.0, 400);
+}
+
+#[tokio::test]
+async fn what_is_not_the_contract_gets_a_problem_and_no_echo() {
+    let stand = stand().await;
+    let deep = "[".repeat(100_000);
+    let bodies = [
+        ("<html><body>SECRET</body></html>", "not JSON"),
+        ("{\"files\": [", "breaks off"),
+        ("", "breaks off"),
+        (&deep, "not of the type"),
+        ("{}", "The field files is missing"),
+        ("[]", "not what this route takes"),
+        ("{\"files\": \"SECRET\"}", "The field files is not"),
+        ("{\"files\": [{\"ref\": \"SECRET\"}]}", "The field name of files[0] is missing"),
+        ("{\"files\": [{\"ref\": \"a\", \"name\": \"b\", \"size\": -1}]}", "files[0].size"),
+        ("{\"files\": [{\"ref\": \"a\", \"name\": \"b\", \"size\": \"SECRET\"}]}", "files[0].size"),
+        ("{\"files\": []} SECRET", "follows"),
+    ];
+    for (body, words) in bodies {
+        let answer = stand.post("create", body.to_owned()).await;
+        assert_eq!(answer.status(), 400, "{body:.40}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(words) && !text.contains("SECRET"), "{body:.40} {text}");
+    }
+    let answer = stand.post("create", vec![b' '; 4 * 1024 * 1024 + 1]).await;
+    assert_eq!(answer.status(), 413);
+    let answer =
+        stand.http.post(stand.url("create")).header("content-type", "text/plain").body("{}").send().await;
+    assert_eq!(answer.unwrap().status(), 415);
+    let answer = stand.http.get(stand.url("create")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    for path in ["nothing", "create/", "../create", "%00"] {
+        let answer = stand.post(path, "{}").await;
+        assert_eq!(answer.status(), 404, "{path}");
+        let problem: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(problem["code"], "not-found");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_is_told_as_such() {
+    let stand = stand_with(|config: &mut Config| {
+        config.store = StoreConfig::S3 {
+            endpoint: "http://127.0.0.1:1".parse().unwrap(),
+            bucket: "b".to_owned(),
+            region: "r".to_owned(),
+            style: rusty_s3::UrlStyle::Path,
+            credentials: rusty_s3::Credentials::new("key", "secret"),
+        };
+    })
+    .await;
+    is(stand.create(file("a.bin", 12 * MIB)).await.problem, 503, "store-unavailable", "Try again");
+    let single = stand.create(file("a.txt", 3)).await;
+    is(stand.complete(id(&single), 3, &untagged(1)).await.problem, 503, "store-unavailable", "Try again");
+    assert_eq!(stand.abort(id(&single)).await, 503);
+}

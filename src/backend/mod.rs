@@ -1,0 +1,3 @@
+//! Who hands out grants.
+
+pub mod http;

@@ -1,0 +1,111 @@
+//! One part on its way: XMLHttpRequest, because nothing else in a browser tells how much of a body has left.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Blob, ProgressEvent, XmlHttpRequest};
+use windlass_core::machine::Stored;
+use windlass_core::protocol::Grant;
+use windlass_core::retry::{PutFailure, parse_retry_after};
+
+/// An error document longer than this many characters is cut: its code comes first.
+const BODY_CHARS: usize = 4096;
+
+/// A part on its way. Dropping it stops it without a word.
+pub struct Put {
+    xhr: XmlHttpRequest,
+    loaded: Rc<Cell<u64>>,
+    told: Cell<u64>,
+    _on_progress: Closure<dyn FnMut(ProgressEvent)>,
+    _on_end: Closure<dyn FnMut(web_sys::Event)>,
+}
+
+impl std::fmt::Debug for Put {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Put").field("loaded", &self.loaded).finish_non_exhaustive()
+    }
+}
+
+impl Put {
+    /// Sends `body` as `grant` allows. `moved` is called for every progress event, of which there can be very many;
+    /// `ended` once.
+    pub fn send(
+        grant: &Grant,
+        body: &Blob,
+        moved: impl Fn() + 'static,
+        ended: impl Fn(Result<Stored, PutFailure>) + 'static,
+    ) -> Result<Self, PutFailure> {
+        let xhr = XmlHttpRequest::new().map_err(|_| PutFailure::Unsendable)?;
+        let loaded = Rc::new(Cell::new(0));
+        let on_progress = {
+            let loaded = Rc::clone(&loaded);
+            Closure::new(move |event: ProgressEvent| {
+                loaded.set(event.loaded() as u64);
+                moved();
+            })
+        };
+        let on_end = {
+            let xhr = xhr.clone();
+            Closure::new(move |event: web_sys::Event| ended(outcome(&xhr, &event.type_())))
+        };
+        let put = Self { xhr, loaded, told: Cell::new(0), _on_progress: on_progress, _on_end: on_end };
+        put.start(grant, body).map_err(|_| PutFailure::Unsendable)?;
+        Ok(put)
+    }
+
+    fn start(&self, grant: &Grant, body: &Blob) -> Result<(), JsValue> {
+        self.xhr.open(grant.method.as_str(), grant.url.reveal())?;
+        for (name, value) in &grant.headers {
+            self.xhr.set_request_header(name, value)?;
+        }
+        let on_end = self._on_end.as_ref().unchecked_ref();
+        self.xhr.set_onload(Some(on_end));
+        self.xhr.set_onerror(Some(on_end));
+        self.xhr.set_onabort(Some(on_end));
+        self.xhr.upload()?.set_onprogress(Some(self._on_progress.as_ref().unchecked_ref()));
+        self.xhr.send_with_opt_blob(Some(body))
+    }
+
+    /// Bytes that have left, if that is news since this was last asked.
+    pub fn news(&self) -> Option<u64> {
+        let loaded = self.loaded.get();
+        (self.told.replace(loaded) != loaded).then_some(loaded)
+    }
+}
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        self.xhr.set_onload(None);
+        self.xhr.set_onerror(None);
+        self.xhr.set_onabort(None);
+        if let Ok(upload) = self.xhr.upload() {
+            upload.set_onprogress(None);
+        }
+        // A request that has ended does not mind.
+        let _ = self.xhr.abort();
+    }
+}
+
+fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
+    let status = xhr.status().unwrap_or(0);
+    match (event, status) {
+        ("abort", _) => Err(PutFailure::Aborted),
+        ("error", _) | (_, 0) => Err(PutFailure::NoAnswer),
+        (_, 200..=299) => Ok(Stored { etag: header(xhr, "etag") }),
+        _ => {
+            let text = xhr.response_text().ok().flatten().unwrap_or_default();
+            let body = text.chars().take(BODY_CHARS).collect();
+            let retry_after = header(xhr, "retry-after").as_deref().and_then(parse_retry_after);
+            Err(PutFailure::Refused { status, body, retry_after })
+        }
+    }
+}
+
+/// A header, if CORS lets us see it. Asking for a hidden one by name would write an error to the console.
+fn header(xhr: &XmlHttpRequest, name: &str) -> Option<String> {
+    let all = xhr.get_all_response_headers().ok()?;
+    let mut lines = all.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+}

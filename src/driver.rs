@@ -1,0 +1,303 @@
+//! The loop: performs each effect of the machine and hands back events. The only place where core and browser meet.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::ops::Range;
+use std::rc::{Rc, Weak};
+
+use futures::future::{AbortHandle, abortable};
+use gloo_timers::callback::Timeout;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::File;
+use windlass_core::machine::{
+    CallId, Config, Effect, Event, FileId, Machine, NewUpload, ProbeId, PutId, Report, Request, View,
+};
+use windlass_core::protocol::Grant;
+use windlass_core::retry::PutFailure;
+
+use crate::backend::http::Http;
+use crate::browser::frame::Frame;
+use crate::browser::xhr::Put;
+use crate::browser::{clock, files};
+
+/// What listeners are told.
+#[derive(Debug)]
+pub enum Update<'a> {
+    /// Files as they stand now: at most once per animation frame, and always before a report about them.
+    Changed(&'a [View]),
+    /// Something happened to a file, once.
+    Report(&'a Report, &'a View),
+    /// A file is gone from the list.
+    Removed(FileId),
+}
+
+type Listener = Rc<dyn Fn(&Update<'_>)>;
+
+/// All uploads of one widget or one headless uploader. Clones share them; the last one dropped stops everything.
+#[derive(Clone)]
+pub struct Driver(Rc<Inner>);
+
+struct Inner {
+    machine: RefCell<Machine>,
+    /// Events that arrived while an effect was performed.
+    inbox: RefCell<VecDeque<Event>>,
+    is_running: Cell<bool>,
+    backend: RefCell<Rc<Http>>,
+    files: RefCell<BTreeMap<FileId, File>>,
+    puts: RefCell<BTreeMap<PutId, Put>>,
+    calls: RefCell<BTreeMap<CallId, AbortHandle>>,
+    timer: RefCell<Option<(u64, Timeout)>>,
+    frame: Frame,
+    listeners: RefCell<Vec<Listener>>,
+    last_file: Cell<u32>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("files", &self.0.files.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// A driver without files.
+    pub fn new(backend: Http, config: Config) -> Self {
+        Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
+            let inner = weak.clone();
+            Inner {
+                machine: RefCell::new(Machine::new(config, clock::seed())),
+                inbox: RefCell::default(),
+                is_running: Cell::new(false),
+                backend: RefCell::new(Rc::new(backend)),
+                files: RefCell::default(),
+                puts: RefCell::default(),
+                calls: RefCell::default(),
+                timer: RefCell::default(),
+                frame: Frame::new(move || {
+                    if let Some(inner) = inner.upgrade() {
+                        inner.on_frame();
+                    }
+                }),
+                listeners: RefCell::default(),
+                last_file: Cell::new(0),
+            }
+        }))
+    }
+
+    /// Calls `listener` with every update from now on.
+    pub fn listen(&self, listener: impl Fn(&Update<'_>) + 'static) {
+        self.0.listeners.borrow_mut().push(Rc::new(listener));
+    }
+
+    /// Changes who is asked from now on; calls on their way go on.
+    pub fn set_backend(&self, backend: Http) {
+        *self.0.backend.borrow_mut() = Rc::new(backend);
+    }
+
+    /// Starts to upload files; their ids in the same order.
+    pub fn add(&self, files: Vec<File>) -> Vec<FileId> {
+        let mut uploads = Vec::with_capacity(files.len());
+        let mut ids = Vec::with_capacity(files.len());
+        for file in files {
+            let id = FileId(self.0.last_file.get() + 1);
+            self.0.last_file.set(id.0);
+            uploads.push(NewUpload {
+                file: id,
+                name: file.name(),
+                size: file.size() as u64,
+                content_type: file.type_(),
+                last_modified: Some(file.last_modified() as u64),
+                ..NewUpload::default()
+            });
+            self.0.files.borrow_mut().insert(id, file);
+            ids.push(id);
+        }
+        self.0.tell(Event::Add(uploads));
+        ids
+    }
+
+    /// Gives a file up and has the store freed of it.
+    pub fn cancel(&self, file: FileId) {
+        self.0.tell(Event::Cancel(file));
+    }
+
+    /// Tries a failed or canceled file again.
+    pub fn retry(&self, file: FileId) {
+        self.0.tell(Event::Retry(file));
+    }
+
+    /// Takes a file off the list, and gives it up first if it is not finished.
+    pub fn remove(&self, file: FileId) {
+        self.0.tell(Event::Remove(file));
+    }
+
+    /// A file as it stands now.
+    pub fn view(&self, file: FileId) -> Option<View> {
+        self.0.machine.borrow().view(file, clock::now())
+    }
+
+    /// All files as they stand now, in the order they were added.
+    pub fn views(&self) -> Vec<View> {
+        let machine = self.0.machine.borrow();
+        let now = clock::now();
+        machine.files().filter_map(|file| machine.view(file, now)).collect()
+    }
+}
+
+impl Inner {
+    /// Tells the machine, and performs what it wants. What happens meanwhile waits its turn: aborting a request or
+    /// calling a listener can bring the next event before this one is dealt with.
+    fn tell(self: &Rc<Self>, event: Event) {
+        self.inbox.borrow_mut().push_back(event);
+        if self.is_running.replace(true) {
+            return;
+        }
+        loop {
+            let Some(event) = self.inbox.borrow_mut().pop_front() else { break };
+            self.machine.borrow_mut().handle(clock::now(), event);
+            loop {
+                let Some(effect) = self.machine.borrow_mut().poll_effect() else { break };
+                self.perform(effect);
+            }
+        }
+        self.is_running.set(false);
+        self.frame.ask();
+        self.set_timer();
+    }
+
+    fn perform(self: &Rc<Self>, effect: Effect) {
+        match effect {
+            Effect::Call { call, request } => self.call(call, request),
+            Effect::AbortCall(call) => {
+                if let Some(handle) = self.calls.borrow_mut().remove(&call) {
+                    handle.abort();
+                }
+            }
+            Effect::Put { put, file, range, grant } => self.put(put, file, &range, &grant),
+            Effect::AbortPut(put) => {
+                // Taken out first: dropping it may call back into us.
+                let put = self.puts.borrow_mut().remove(&put);
+                drop(put);
+            }
+            Effect::Probe { probe, file } => self.probe(probe, file),
+            Effect::Forget(file) => {
+                self.files.borrow_mut().remove(&file);
+                self.announce(&Update::Removed(file));
+            }
+            Effect::Report(report) => self.report(&report),
+        }
+    }
+
+    fn call(self: &Rc<Self>, call: CallId, request: Request) {
+        let backend = Rc::clone(&self.backend.borrow());
+        let (answer, handle) = abortable(async move { backend.call(request).await });
+        self.calls.borrow_mut().insert(call, handle);
+        let weak = Rc::downgrade(self);
+        spawn_local(async move {
+            if let (Ok(answer), Some(inner)) = (answer.await, weak.upgrade()) {
+                inner.calls.borrow_mut().remove(&call);
+                inner.tell(Event::Answered { call, answer });
+            }
+        });
+    }
+
+    fn put(self: &Rc<Self>, put: PutId, file: FileId, range: &Range<u64>, grant: &Grant) {
+        let body = self.files.borrow().get(&file).and_then(|file| files::slice(file, range).ok());
+        let Some(body) = body else {
+            self.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
+            return;
+        };
+        let (frame, end) = (Rc::downgrade(self), Rc::downgrade(self));
+        let moved = move || {
+            if let Some(inner) = frame.upgrade() {
+                inner.frame.ask();
+            }
+        };
+        let ended = move |result| {
+            if let Some(inner) = end.upgrade() {
+                let over = inner.puts.borrow_mut().remove(&put);
+                inner.tell(Event::PutEnded { put, result });
+                drop(over);
+            }
+        };
+        match Put::send(grant, &body, moved, ended) {
+            Ok(sent) => drop(self.puts.borrow_mut().insert(put, sent)),
+            Err(failure) => self.tell(Event::PutEnded { put, result: Err(failure) }),
+        }
+    }
+
+    fn probe(self: &Rc<Self>, probe: ProbeId, file: FileId) {
+        let blob = self.files.borrow().get(&file).cloned();
+        let size = self.machine.borrow().view(file, clock::now()).map_or(0, |view| view.size);
+        let weak = Rc::downgrade(self);
+        spawn_local(async move {
+            let readable = match blob {
+                Some(blob) => files::is_readable(&blob, size).await,
+                None => false,
+            };
+            if let Some(inner) = weak.upgrade() {
+                inner.tell(Event::Probed { probe, readable });
+            }
+        });
+    }
+
+    fn report(&self, report: &Report) {
+        self.flush();
+        let (Report::Completed(file, _) | Report::Failed(file, _) | Report::Canceled(file)) = report;
+        let view = self.machine.borrow().view(*file, clock::now());
+        if let Some(view) = view {
+            self.announce(&Update::Report(report, &view));
+        }
+    }
+
+    fn on_frame(self: &Rc<Self>) {
+        let news: Vec<_> =
+            self.puts.borrow().iter().filter_map(|(put, sent)| sent.news().map(|loaded| (*put, loaded))).collect();
+        for (put, loaded) in news {
+            self.tell(Event::PutProgress { put, loaded });
+        }
+        self.flush();
+    }
+
+    /// Shows what changed.
+    fn flush(&self) {
+        let changed = self.machine.borrow_mut().take_changed();
+        if changed.is_empty() {
+            return;
+        }
+        let now = clock::now();
+        let views: Vec<_> = {
+            let machine = self.machine.borrow();
+            changed.into_iter().filter_map(|file| machine.view(file, now)).collect()
+        };
+        self.announce(&Update::Changed(&views));
+    }
+
+    fn announce(&self, update: &Update<'_>) {
+        let listeners = self.listeners.borrow().clone();
+        for listener in listeners {
+            listener(update);
+        }
+    }
+
+    fn set_timer(self: &Rc<Self>) {
+        let deadline = self.machine.borrow().next_deadline();
+        let mut timer = self.timer.borrow_mut();
+        if timer.as_ref().map(|(at, _)| *at) == deadline {
+            return;
+        }
+        let weak = Rc::downgrade(self);
+        *timer = deadline.map(|at| {
+            let wait = u32::try_from(at.saturating_sub(clock::now())).unwrap_or(u32::MAX);
+            // A browser's timer counts in 31 bits of milliseconds; it may also be early by a fraction of one.
+            let wait = wait.saturating_add(1).min(1 << 30);
+            let wake = move || {
+                if let Some(inner) = weak.upgrade() {
+                    inner.timer.borrow_mut().take();
+                    inner.tell(Event::Wake);
+                }
+            };
+            (at, Timeout::new(wait, wake))
+        });
+    }
+}

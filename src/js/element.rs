@@ -1,0 +1,61 @@
+//! What the custom element calls: it cannot be written in Rust, since wasm-bindgen cannot extend `HTMLElement`.
+
+use js_sys::{Array, Function};
+use wasm_bindgen::prelude::*;
+use web_sys::{HtmlElement, ShadowRoot};
+
+use super::events::events;
+use super::options::Options;
+use super::uploader::files;
+use crate::driver::Driver;
+use crate::ui::{self, Widget};
+
+/// A widget in a shadow root. [`Mounted::unmount`] ends its uploads and takes it out.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Mounted {
+    driver: Driver,
+    widget: Widget,
+}
+
+#[wasm_bindgen]
+impl Mounted {
+    /// Shows the widget in `shadow`, the shadow root of `host`; `emit` is called with the name and the detail of
+    /// every event.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        host: &HtmlElement,
+        shadow: ShadowRoot,
+        options: JsValue,
+        emit: Function,
+    ) -> Result<Self, js_sys::Error> {
+        let driver = Options::read(options)?.driver();
+        driver.listen(move |update| {
+            events(update, |name, detail| {
+                // What a listener throws is its own affair; the browser reports it.
+                let _ = emit.call2(&JsValue::NULL, &name.into(), detail);
+            });
+        });
+        let widget = ui::mount(host, shadow, driver.clone());
+        Ok(Self { driver, widget })
+    }
+
+    /// Starts to upload the files of an array, as if the person had chosen them.
+    pub fn add(&self, list: &Array) -> Result<Vec<u32>, js_sys::Error> {
+        Ok(self.driver.add(files(list)?).into_iter().map(|file| file.0).collect())
+    }
+
+    /// Changes endpoint and headers from now on.
+    pub fn configure(&self, options: JsValue) -> Result<(), js_sys::Error> {
+        self.driver.set_backend(Options::read(options)?.backend());
+        Ok(())
+    }
+
+    /// Takes the widget out of the page. Uploads that are not finished are given up.
+    pub fn unmount(&self) {
+        for view in self.driver.views() {
+            self.driver.cancel(view.file);
+        }
+        self.widget.unmount();
+    }
+}

@@ -1,0 +1,86 @@
+//! What a whole run shares: the browsers, the test files, LocalStack, and where results go.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::engines::{Engine, Session};
+use crate::files::Files;
+use crate::localstack::LocalStack;
+
+/// The run.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// Files to upload.
+    pub files: Files,
+    /// Where worlds put their data; removed at the end.
+    pub scratch: PathBuf,
+    /// Where screenshots and failure accounts go; kept.
+    pub out: PathBuf,
+    slots: [Mutex<Option<Session>>; 3],
+    localstack: OnceCell<LocalStack>,
+    _scratch: TempDir,
+}
+
+impl Lab {
+    /// Makes the folders. Everything else starts when it is first needed.
+    pub(crate) fn new() -> Result<Self> {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+        let out = target.join("e2e");
+        fs::create_dir_all(out.join("shots")).with_context(|| format!("cannot create {}", out.display()))?;
+        let out = out.canonicalize()?;
+        // Beside the results and not in /tmp, which may be small or in memory: a scenario needs 4 GiB.
+        let scratch = tempfile::Builder::new().prefix("run-").tempdir_in(&out)?;
+        Ok(Self {
+            files: Files::new(&scratch.path().join("files"))?,
+            scratch: scratch.path().to_owned(),
+            out,
+            slots: Default::default(),
+            localstack: OnceCell::new(),
+            _scratch: scratch,
+        })
+    }
+
+    /// The engine's browser, started if it is not running; nobody else has it until the guard is dropped.
+    pub(crate) async fn browser(&self, engine: Engine) -> Result<MutexGuard<'_, Option<Session>>> {
+        let mut slot = self.slot(engine).lock().await;
+        if slot.is_none() {
+            // One browser at a time where trials run one after another: memory is for the one that is used.
+            for other in Engine::ALL.into_iter().filter(|other| *other != engine) {
+                if let Ok(mut other) = self.slot(other).try_lock()
+                    && let Some(session) = other.take()
+                {
+                    session.close().await;
+                }
+            }
+            *slot = Some(Session::start(engine, false).await?);
+        }
+        Ok(slot)
+    }
+
+    fn slot(&self, engine: Engine) -> &Mutex<Option<Session>> {
+        &self.slots[match engine {
+            Engine::Chromium => 0,
+            Engine::Firefox => 1,
+            Engine::Webkit => 2,
+        }]
+    }
+
+    /// The one `LocalStack` of the run.
+    pub(crate) async fn localstack(&self) -> Result<&LocalStack> {
+        self.localstack.get_or_try_init(LocalStack::start).await
+    }
+
+    /// Closes the browsers; everything else ends by being dropped.
+    pub(crate) async fn close(&self) {
+        for slot in &self.slots {
+            if let Some(session) = slot.lock().await.take() {
+                session.close().await;
+            }
+        }
+    }
+}

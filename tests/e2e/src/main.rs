@@ -1,0 +1,111 @@
+//! End to end: real browsers, a real server, real stores. `cargo xtask test e2e` builds what this needs, sets the
+//! environment and runs it; arguments are those of a Rust test program (`--list`, a filter, `--exact`).
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test program may stop where it stands")]
+#![allow(clippy::doc_markdown, reason = "the prose names products, not items")]
+#![allow(clippy::duration_suboptimal_units, reason = "time limits stand beside each other in one unit")]
+
+mod check;
+mod cx;
+mod engines;
+mod files;
+mod lab;
+mod localstack;
+mod page;
+mod proc;
+mod proxy;
+mod scenarios;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use cx::Cx;
+use engines::Engine;
+use lab::Lab;
+use scenarios::Scenario;
+
+type Times = Arc<Mutex<Vec<(String, Duration)>>>;
+
+fn main() -> Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    // Browsers fill the machine one at a time; deadlines assume that they have it.
+    arguments.test_threads.get_or_insert(1);
+    let runtime = Arc::new(Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
+    let _inside = runtime.enter();
+    runtime.spawn(end_on_signal());
+    let lab = Arc::new(Lab::new()?);
+    let times = Times::default();
+    let conclusion = libtest_mimic::run(&arguments, trials(&runtime, &lab, &times));
+    runtime.block_on(lab.close());
+    drop(lab);
+    proc::sweep();
+    let times = times.lock().expect("no trial holds it any more");
+    for (name, took) in times.iter() {
+        println!("{:>8.1} s  {name}", took.as_secs_f64());
+    }
+    Ok(conclusion.exit_code())
+}
+
+/// Every scenario on every engine that can run it; all of one engine together, so that its browser stays open.
+fn trials(runtime: &Arc<Runtime>, lab: &Arc<Lab>, times: &Times) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for engine in Engine::ALL {
+        for scenario in scenarios::all() {
+            if !scenario.engines.contains(&engine) {
+                continue;
+            }
+            let (runtime, lab, times) = (Arc::clone(runtime), Arc::clone(lab), Arc::clone(times));
+            let name = format!("{engine}::{}", scenario.name);
+            trials.push(Trial::test(name.clone(), move || {
+                let began = Instant::now();
+                let outcome = runtime.block_on(run(&lab, engine, &scenario));
+                times.lock().expect("no trial panics with it").push((name, began.elapsed()));
+                outcome.map_err(|error| Failed::from(format!("{error:#}")))
+            }));
+        }
+    }
+    trials
+}
+
+/// Runs one scenario, with an account of everything around it when it fails.
+async fn run(lab: &Lab, engine: Engine, scenario: &Scenario) -> Result<()> {
+    let mut slot = lab.browser(engine).await?;
+    let session = slot.as_ref().context("a browser was just started")?;
+    let cx = Cx::new(lab, engine, scenario.name, session);
+    let outcome = match tokio::time::timeout(scenario.deadline, (scenario.run)(&cx)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(anyhow::anyhow!("not over within {:?}", scenario.deadline)),
+    };
+    let outcome = match outcome {
+        Ok(()) => session.driver.goto("about:blank").await.context("the browser did not leave the page"),
+        Err(error) => Err(anyhow::anyhow!("{error:#}\n\n{}", cx.account().await)),
+    };
+    drop(cx);
+    if outcome.is_err()
+        && let Some(session) = slot.take()
+    {
+        // Whatever state it is in, the next scenario gets a new one.
+        session.close().await;
+    }
+    outcome
+}
+
+async fn end_on_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    proc::sweep();
+    std::process::exit(130);
+}

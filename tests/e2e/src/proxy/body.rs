@@ -1,0 +1,62 @@
+//! A request body that is counted and, if asked, taken slowly.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+/// Hands the frames of a request on.
+pub(crate) struct Paced {
+    inner: Incoming,
+    rate: u64,
+    held: Option<(Frame<Bytes>, Pin<Box<Sleep>>)>,
+    counter: Arc<AtomicU64>,
+}
+
+impl Paced {
+    pub(crate) fn new(inner: Incoming, rate: u64, counter: Arc<AtomicU64>) -> Self {
+        Self { inner, rate, held: None, counter }
+    }
+}
+
+impl Body for Paced {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.held.is_none() {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                other => return Poll::Ready(other),
+            };
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.counter.fetch_add(length as u64, Ordering::Relaxed);
+            if self.rate == 0 {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            // Held back before it goes on, not after: nobody asks for more than the announced length.
+            let pause = Duration::from_secs_f64(length as f64 / self.rate as f64);
+            self.held = Some((frame, Box::pin(sleep(pause))));
+        }
+        if let Some((_, pause)) = &mut self.held {
+            ready!(pause.as_mut().poll(cx));
+        }
+        Poll::Ready(self.held.take().map(|(frame, _)| Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_none() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

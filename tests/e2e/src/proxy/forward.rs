@@ -1,0 +1,123 @@
+//! One request through the proxy.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
+    HeaderValue,
+};
+use hyper::{Request, Response, Uri};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::sleep;
+
+use super::body::Paced;
+use super::{End, Plan, Record, Reply, Seen, Shared};
+
+pub(crate) type Client = hyper_util::client::legacy::Client<HttpConnector, Paced>;
+type Out = Response<BoxBody<Bytes, hyper::Error>>;
+
+pub(crate) fn client() -> Client {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector)
+}
+
+/// Answers, or fails, which drops the connection.
+pub(crate) async fn handle(shared: Arc<Shared>, request: Request<Incoming>, nth: usize) -> Result<Out> {
+    let seen = Seen::new(&request, nth, |key| shared.count(key));
+    let plan = (shared.rule())(&seen);
+    let _in_flight = seen.is_put().then(|| InFlight::start(&shared));
+    let index = {
+        let mut records = shared.records();
+        records.push(Record { at: Instant::now(), seen, status: None });
+        records.len() - 1
+    };
+    let answer = carry_out(&shared, request, plan).await?;
+    shared.records()[index].status = Some(answer.status().as_u16());
+    Ok(answer)
+}
+
+async fn carry_out(shared: &Shared, request: Request<Incoming>, plan: Plan) -> Result<Out> {
+    sleep(plan.delay).await;
+    let mut answer = match plan.end {
+        End::Forward => forward(shared, request, plan.rate).await?,
+        End::Edit(edit) => {
+            let (mut head, body) = forward(shared, request, plan.rate).await?.into_parts();
+            head.headers.remove(CONTENT_LENGTH);
+            let body = edit(body.collect().await?.to_bytes());
+            Response::from_parts(head, full(body))
+        }
+        End::Answer(reply) => {
+            // Read to its end, or the browser would see a reset instead of the answer.
+            request.into_body().collect().await?;
+            own(reply)?
+        }
+        End::Drop(after) => {
+            let mut body = request.into_body();
+            let mut read = 0;
+            while read < after {
+                let Some(frame) = body.frame().await else { break };
+                read += frame?.data_ref().map_or(0, Bytes::len) as u64;
+            }
+            bail!("dropped on purpose");
+        }
+    };
+    if plan.close {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(answer)
+}
+
+async fn forward(shared: &Shared, request: Request<Incoming>, rate: u64) -> Result<Out> {
+    let Some(target) = shared.target() else {
+        return own(Reply { status: 502, content_type: "text/plain", body: "no target".into(), cors: true });
+    };
+    let (mut head, body) = request.into_parts();
+    let path = head.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
+    head.uri = format!("http://{target}{path}").parse::<Uri>().context("a path that is no URI")?;
+    head.headers.remove(CONNECTION);
+    let body = Paced::new(body, rate, Arc::clone(&shared.body_bytes));
+    let mut answer =
+        shared.client.request(Request::from_parts(head, body)).await.context("the target failed")?;
+    answer.headers_mut().remove(CONNECTION);
+    Ok(answer.map(BodyExt::boxed))
+}
+
+fn own(reply: Reply) -> Result<Out> {
+    let mut answer = Response::builder().status(reply.status).header(CONTENT_TYPE, reply.content_type);
+    if reply.cors {
+        answer = answer
+            .header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
+            .header(ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
+    }
+    Ok(answer.body(full(reply.body))?)
+}
+
+fn full(bytes: Bytes) -> BoxBody<Bytes, hyper::Error> {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// Counts a PUT as long as it lives, also when the page gives it up.
+struct InFlight<'a>(&'a Shared);
+
+impl<'a> InFlight<'a> {
+    fn start(shared: &'a Shared) -> Self {
+        let now = shared.puts_now.fetch_add(1, Ordering::Relaxed) + 1;
+        shared.puts_most.fetch_max(now, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.puts_now.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,164 @@
+//! The harm that scenarios ask for.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{Plan, Seen};
+
+/// Every third PUT is answered with 503.
+pub(crate) fn busy_third(seen: &Seen) -> Plan {
+    if seen.is_put() && seen.nth.is_multiple_of(3) {
+        Plan::s3_error(503, "SlowDown")
+    } else {
+        Plan::forward()
+    }
+}
+
+/// Every third PUT loses its connection in the middle of the body. Half of them on a fresh connection, since
+/// Chromium itself sends a PUT again when a reused one is reset.
+pub(crate) fn dropped_third(seen: &Seen) -> Plan {
+    if !seen.is_put() {
+        return Plan::forward();
+    }
+    match (seen.nth % 3, (seen.nth / 3) % 2) {
+        (0, _) => Plan::drop_after(96 * 1024),
+        (_, 0) => Plan::forward().closing(),
+        _ => Plan::forward(),
+    }
+}
+
+/// The first `times` PUTs of each part get this S3 error.
+pub(crate) fn first_puts(
+    times: usize,
+    status: u16,
+    code: &'static str,
+) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        if seen.is_put() && seen.attempt < times { Plan::s3_error(status, code) } else { Plan::forward() }
+    }
+}
+
+/// One PUT, of the given part number, gets this S3 error; once.
+pub(crate) fn once(part: u32, status: u16, code: &'static str) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    let done = AtomicUsize::new(0);
+    move |seen| {
+        let hit = seen.is_put() && seen.part == Some(part) && done.fetch_add(1, Ordering::Relaxed) == 0;
+        if hit { Plan::s3_error(status, code) } else { Plan::forward() }
+    }
+}
+
+/// The PUTs of paths that contain `name` get this S3 error, all of them.
+pub(crate) fn puts_of(
+    name: &'static str,
+    status: u16,
+    code: &'static str,
+) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        if seen.is_put() && seen.path.contains(name) { Plan::s3_error(status, code) } else { Plan::forward() }
+    }
+}
+
+/// PUTs go up at this many bytes per second each.
+pub(crate) fn slow_puts(bytes_per_second: u64) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        if seen.is_put() { Plan::forward().at_rate(bytes_per_second) } else { Plan::forward() }
+    }
+}
+
+/// Calls of one contract route get this answer.
+pub(crate) fn call_answers(
+    route: &'static str,
+    status: u16,
+    content_type: &'static str,
+    body: &'static str,
+) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        if seen.is_call(route) { Plan::answer(status, content_type, body) } else { Plan::forward() }
+    }
+}
+
+/// Answers of one contract route lose their second half.
+pub(crate) fn call_truncated(route: &'static str) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        if seen.is_call(route) { Plan::edit(|body| body.slice(..body.len() / 2)) } else { Plan::forward() }
+    }
+}
+
+/// Answers of one contract route are changed as JSON.
+pub(crate) fn call_edited(
+    route: &'static str,
+    edit: impl Fn(&mut Value) + Send + Sync + Clone + 'static,
+) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        if !seen.is_call(route) {
+            return Plan::forward();
+        }
+        let edit = edit.clone();
+        Plan::edit(move |body| match serde_json::from_slice::<Value>(&body) {
+            Ok(mut answer) => {
+                edit(&mut answer);
+                Bytes::from(answer.to_string())
+            }
+            Err(_) => body,
+        })
+    }
+}
+
+/// Changes what a list of grants says, in every upload of a `create` or `sign` answer.
+pub(crate) fn each_upload(answer: &mut Value, mut edit: impl FnMut(&mut Value)) {
+    for upload in answer["uploads"].as_array_mut().into_iter().flatten() {
+        edit(upload);
+    }
+}
+
+/// Drops the middle grant, as a backend that lost count would.
+pub(crate) fn with_hole(answer: &mut Value) {
+    each_upload(answer, |upload| {
+        if let Some(parts) = upload["parts"].as_array_mut()
+            && !parts.is_empty()
+        {
+            parts.remove(parts.len() / 2);
+        }
+    });
+}
+
+/// Gives every grant a part number that nobody asked for.
+pub(crate) fn with_other_numbers(answer: &mut Value) {
+    each_upload(answer, |upload| {
+        for part in upload["parts"].as_array_mut().into_iter().flatten() {
+            part["number"] = Value::from(part["number"].as_u64().unwrap_or(0) + 5000);
+        }
+    });
+}
+
+/// Gives every grant the number of the first, of which there are then two at least.
+pub(crate) fn with_doubled_numbers(answer: &mut Value) {
+    each_upload(answer, |upload| {
+        if let Some(parts) = upload["parts"].as_array_mut() {
+            let first = parts.first().map_or(Value::from(1), |part| part["number"].clone());
+            for part in &mut *parts {
+                part["number"] = first.clone();
+            }
+            if let [only] = &**parts {
+                let copy = only.clone();
+                parts.push(copy);
+            }
+        }
+    });
+}
+
+/// Changes one character in the middle of each id, so that the server has to refuse it.
+pub(crate) fn with_tampered_id(answer: &mut Value) {
+    each_upload(answer, |upload| {
+        if let Some(id) = upload["id"].as_str() {
+            let mut bytes = id.as_bytes().to_vec();
+            let middle = bytes.len() / 2;
+            if let Some(byte) = bytes.get_mut(middle) {
+                *byte = if *byte == b'A' { b'B' } else { b'A' };
+            }
+            upload["id"] = Value::from(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    });
+}

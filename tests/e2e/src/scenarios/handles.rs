@@ -1,0 +1,32 @@
+//! The events that apps build on.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::check;
+use crate::cx::Cx;
+use crate::files::MIB;
+use crate::proxy::rules;
+
+/// Every event has its fields; progress is seen on the way, never goes back and ends at the size.
+pub(crate) async fn events(cx: &Cx<'_>) -> Result<()> {
+    let file = cx.lab.files.shared("handles.bin", 24 * MIB).await?;
+    let (world, page) = cx.start().await?;
+    world.store.set_rule(rules::slow_puts(8 * MIB));
+    page.give_files(&[&file.path]).await?;
+    check::all_done(&world, &page, &[&file], Duration::from_secs(40)).await?;
+    let progress = page.events_of("windlass-progress").await?;
+    for event in &progress {
+        check::handles(event, "windlass-progress")?;
+    }
+    let mut steps: Vec<_> = progress.iter().filter_map(|event| event.detail["loaded"].as_u64()).collect();
+    steps.dedup();
+    ensure!(steps.len() >= 5, "progress in only {} steps: {steps:?}", steps.len());
+    let ids: std::collections::HashSet<_> =
+        page.events().await?.iter().map(|event| event.text("fileId").to_owned()).collect();
+    ensure!(ids.len() == 1, "one file, but events name {ids:?}");
+    let row = page.only_row().await?;
+    ensure!(ids.contains(&row.id), "the row's id is another one: {row:?}");
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The scenarios. Each runs on all three engines; the exceptions, and why, are in [`all`].
+
+mod bad_answers;
+mod cancel;
+mod disk_changes;
+mod faults;
+mod handles;
+mod local_stack;
+mod names;
+mod refusals;
+mod several;
+mod shots;
+mod sizes;
+mod two_gib;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::cx::Cx;
+use crate::engines::Engine;
+
+type Run = for<'a> fn(&'a Cx<'a>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+/// One thing that has to work.
+#[derive(Clone)]
+pub(crate) struct Scenario {
+    /// In the trial's name, after the engine's.
+    pub name: &'static str,
+    /// When it has failed, if it is not over.
+    pub deadline: Duration,
+    /// Where it runs.
+    pub engines: &'static [Engine],
+    /// What it does.
+    pub run: Run,
+}
+
+/// The name of a scenario function, its deadline in seconds and, if not all, the engines.
+macro_rules! scenario {
+    ($path:path, $name:literal, $seconds:literal) => {
+        scenario!($path, $name, $seconds, &Engine::ALL)
+    };
+    ($path:path, $name:literal, $seconds:literal, $engines:expr) => {
+        Scenario {
+            name: $name,
+            deadline: Duration::from_secs($seconds),
+            engines: $engines,
+            run: |cx| Box::pin($path(cx)),
+        }
+    };
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Scenario> {
+    vec![
+        scenario!(sizes::edges, "sizes", 120),
+        scenario!(sizes::large, "300_mib", 120),
+        scenario!(several::three_at_once, "three_at_once", 90),
+        scenario!(several::one_fails_and_is_retried, "one_of_several_fails_then_retry", 120),
+        scenario!(handles::events, "handles", 60),
+        scenario!(cancel::leaves_nothing, "cancel", 60),
+        scenario!(faults::busy, "503_on_a_third", 120),
+        scenario!(faults::each_once, "500_once_for_each_part", 90),
+        scenario!(faults::dropped, "dropped_third", 120),
+        scenario!(faults::refused_once, "403_once", 60),
+        scenario!(refusals::each_its_sentence, "refusals", 240),
+        scenario!(bad_answers::calls, "bad_answers", 240),
+        scenario!(bad_answers::tampered_id, "tampered_id", 90),
+        scenario!(names::strange, "strange_names", 90),
+        scenario!(disk_changes::deleted, "file_deleted", 90),
+        scenario!(disk_changes::truncated, "file_truncated", 90),
+        scenario!(disk_changes::rewritten, "file_rewritten", 90),
+        scenario!(local_stack::round_trip, "localstack", 150),
+        scenario!(shots::states, "shots", 90),
+        // Dark comes by a preference at start in Firefox; MiniBrowser has no switch that WebDriver reaches.
+        scenario!(shots::dark, "shots_dark", 90, &[Engine::Chromium, Engine::Firefox]),
+        // Only Chromium tells a page how much memory it uses, and it is the engine the promise names.
+        scenario!(two_gib::flat, "2_gib", 300, &[Engine::Chromium]),
+    ]
+}

@@ -1,0 +1,185 @@
+//! What one scenario runs against: a fresh server with its store, each behind a fault proxy.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::lab::Lab;
+use crate::localstack;
+use crate::proc::{Proc, command, env_path, free_port};
+use crate::proxy::Proxy;
+
+/// How the server is started.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Options {
+    /// `--max-size`.
+    pub max_size: Option<u64>,
+    /// The data folder is a disk of only so many MiB.
+    pub disk_mib: Option<u64>,
+    /// The store is `LocalStack` instead of the embedded one.
+    pub localstack: bool,
+}
+
+/// A running server and what surrounds it. Ends with its owner.
+pub(crate) struct World {
+    /// Stands before the server; the page is opened through it.
+    pub front: Proxy,
+    /// Stands before the embedded store; the page's PUTs go through it.
+    pub store: Proxy,
+    /// The folder of the stored objects, as this process sees it.
+    pub data: PathBuf,
+    server: Proc,
+    _dir: TempDir,
+}
+
+impl World {
+    /// Starts the server with the embedded store.
+    pub(crate) async fn start(lab: &Lab) -> Result<Self> {
+        Self::with(lab, Options::default()).await
+    }
+
+    /// Starts the server so.
+    pub(crate) async fn with(lab: &Lab, options: Options) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("world-").tempdir_in(&lab.scratch)?;
+        let data = dir.path().join("data");
+        fs::create_dir(&data)?;
+        let (front, store) = (Proxy::start().await?, Proxy::start().await?);
+        let mut server = server_command(dir.path(), &data, options.disk_mib).await?;
+        server.args(["--listen", "127.0.0.1:0"]).arg("--page").arg(env_path("WINDLASS_PAGE_DIR")?);
+        server.args(["--allow-origin", &front.url()]);
+        if let Some(bytes) = options.max_size {
+            server.args(["--max-size", &bytes.to_string()]);
+        }
+        if options.localstack {
+            let store = lab.localstack().await?;
+            server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
+            server.args(["--region", localstack::REGION]);
+            server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
+            server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
+            server.env("WINDLASS_SECRET", "only for the end-to-end tests");
+        } else {
+            let store_addr = SocketAddr::from(([127, 0, 0, 1], free_port().await?));
+            store.set_target(store_addr);
+            server.arg("--data").arg(&data);
+            server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &store.url()]);
+        }
+        let mut server = Proc::spawn("windlass-server", server)?;
+        let addr = server
+            .wait_line(Duration::from_secs(30), |line| {
+                line.strip_prefix("Windlass server: http://")?
+                    .trim_end_matches('/')
+                    .parse::<SocketAddr>()
+                    .ok()
+            })
+            .await?;
+        front.set_target(addr);
+        // On a disk of its own the data can be seen only through the server's own view of the file system.
+        let data = match (options.disk_mib, server.id()) {
+            (Some(_), Some(id)) => PathBuf::from(format!("/proc/{id}/root{}", data.display())),
+            _ => data,
+        };
+        Ok(Self { front, store, data, server, _dir: dir })
+    }
+
+    /// Where the page is.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/", self.front.url())
+    }
+
+    /// What the server printed.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.server.printed()
+    }
+
+    /// The stored object of this key, which must lie inside the data folder.
+    pub(crate) fn object(&self, key: &str) -> Result<PathBuf> {
+        let root = self.data.canonicalize()?;
+        let found = [root.join(key), root.join("uploads").join(key)].into_iter().find(|path| path.is_file());
+        let Some(found) = found else { bail!("no object for key {key:?}; there are {:?}", self.objects()?) };
+        let real = found.canonicalize()?;
+        ensure!(real.starts_with(&root), "the object {} is outside the data folder", real.display());
+        Ok(real)
+    }
+
+    /// The files of all stored objects; what the store keeps for itself begins with a dot.
+    pub(crate) fn objects(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.walk()?.into_iter().filter(|path| !is_private(&self.data, path)).collect())
+    }
+
+    /// What the embedded store keeps of uploads that nobody has ended.
+    pub(crate) fn open_uploads(&self) -> Result<Vec<PathBuf>> {
+        Ok(self
+            .walk()?
+            .into_iter()
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                name.starts_with(".upload") || name.contains(".part-") || name.starts_with(".tmp")
+            })
+            .collect())
+    }
+
+    /// Whether anything lies beside the data folder that the server was not given.
+    pub(crate) fn strays(&self) -> Result<Vec<PathBuf>> {
+        let Some(above) = self.data.parent() else { return Ok(Vec::new()) };
+        Ok(fs::read_dir(above)?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| *path != self.data)
+            .collect())
+    }
+
+    fn walk(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.data.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                // The store removes folders while we look.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+            };
+            for entry in entries.flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    Ok(_) => files.push(entry.path()),
+                    Err(_) => {}
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn is_private(root: &Path, path: &Path) -> bool {
+    path.strip_prefix(root)
+        .is_ok_and(|inner| inner.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.')))
+}
+
+/// The server's program; on a small disk, inside a mount namespace of its own, which ends with it.
+async fn server_command(work_dir: &Path, data: &Path, disk_mib: Option<u64>) -> Result<Command> {
+    let server = env_path("WINDLASS_SERVER_BIN")?;
+    let Some(mib) = disk_mib else { return Ok(command(server, work_dir)) };
+    let mut ways = vec!["-rm"];
+    if rustix::process::geteuid().is_root() {
+        ways.insert(0, "-m");
+    }
+    let mount = format!("mount -t tmpfs -o size={mib}m tmpfs \"$1\" && shift && exec \"$@\"");
+    for way in ways {
+        let mut probe = Command::new("unshare");
+        probe.args([way, "sh", "-c", &mount, "sh"]).arg(data).arg("true");
+        if probe.output().await.is_ok_and(|out| out.status.success()) {
+            let mut server_command = command("unshare", work_dir);
+            server_command.args([way, "sh", "-c", &mount, "sh"]).arg(data).arg(server);
+            return Ok(server_command);
+        }
+    }
+    bail!(
+        "a full disk cannot be made here: mounting a small tmpfs needs root or user namespaces (`unshare -rm`)"
+    )
+}

@@ -1,0 +1,44 @@
+import type { CompletedFile, FailedFile, UploadFile } from './index.js';
+
+export type { CompletedFile, ErrorCode, FailedFile, Stage, UploadFile } from './index.js';
+
+export interface WindlassEventMap {
+  'windlass-progress': CustomEvent<UploadFile>;
+  'windlass-complete': CustomEvent<CompletedFile>;
+  'windlass-error': CustomEvent<FailedFile>;
+  'windlass-cancel': CustomEvent<UploadFile>;
+}
+
+/** Loads the wasm once, from beside the module or from `url`; the element does it by itself. */
+export function load(url?: string | URL | Response | BufferSource | WebAssembly.Module): Promise<unknown>;
+
+/** `<windlass-upload endpoint="…">`: a drop zone and a row for each file. */
+export class WindlassUpload extends HTMLElement {
+  /** The address that the backend's five routes are under; reflects the attribute. */
+  endpoint: string;
+  /** Parts on their way at once, over all files; reflects `max-concurrent`, read when the element is first shown. */
+  maxConcurrent: number | undefined;
+  /** Headers of every call to the backend. */
+  headers: Record<string, string>;
+  /** Whether cookies go to a backend on another origin. */
+  withCredentials: boolean;
+  /** Starts to upload files, as if the person had chosen them. */
+  addFiles(files: Iterable<File> | ArrayLike<File>): void;
+  addEventListener<K extends keyof WindlassEventMap>(
+    type: K,
+    listener: (this: WindlassUpload, event: WindlassEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'windlass-upload': WindlassUpload;
+  }
+  interface HTMLElementEventMap extends WindlassEventMap {}
+}

@@ -1,0 +1,152 @@
+// <windlass-upload>: the class is JavaScript because wasm-bindgen cannot extend HTMLElement. It owns the element's
+// life; everything else is in the wasm.
+import init, { Mounted } from './wasm/windlass_element.js';
+
+let loading;
+
+/** Loads the wasm once, from beside this file or from `url`; the element does it by itself. */
+export function load(url) {
+  loading ??= init(url === undefined ? undefined : { module_or_path: url });
+  return loading;
+}
+
+// Importing this on a server, where there are no elements, does no harm.
+const Base = globalThis.HTMLElement ?? class {};
+
+export class WindlassUpload extends Base {
+  static observedAttributes = ['endpoint'];
+
+  #mounted;
+  #headers = {};
+  #withCredentials = false;
+  #waiting = [];
+
+  constructor() {
+    super();
+    this.attachShadow({ mode: 'open' });
+  }
+
+  get endpoint() {
+    return this.getAttribute('endpoint') ?? '';
+  }
+
+  set endpoint(value) {
+    this.setAttribute('endpoint', value);
+  }
+
+  get maxConcurrent() {
+    return Number(this.getAttribute('max-concurrent')) || undefined;
+  }
+
+  set maxConcurrent(value) {
+    this.setAttribute('max-concurrent', value);
+  }
+
+  get headers() {
+    return { ...this.#headers };
+  }
+
+  set headers(value) {
+    this.#headers = { ...value };
+    this.#configure();
+  }
+
+  get withCredentials() {
+    return this.#withCredentials;
+  }
+
+  set withCredentials(value) {
+    this.#withCredentials = Boolean(value);
+    this.#configure();
+  }
+
+  /** Starts to upload files, as if the person had chosen them. Before the wasm is there they wait for it. */
+  addFiles(files) {
+    const list = Array.from(files);
+    if (this.#mounted) {
+      this.#mounted.add(list);
+    } else {
+      this.#waiting.push(...list);
+    }
+  }
+
+  connectedCallback() {
+    for (const name of ['endpoint', 'maxConcurrent', 'headers', 'withCredentials']) {
+      this.#upgrade(name);
+    }
+    this.#mount();
+  }
+
+  disconnectedCallback() {
+    // Moving an element takes it out and puts it back at once: only one that stays out is taken down.
+    queueMicrotask(() => {
+      if (!this.isConnected && this.#mounted) {
+        this.#mounted.unmount();
+        this.#mounted.free();
+        this.#mounted = undefined;
+      }
+    });
+  }
+
+  // Keeps the uploads when the element is moved with moveBefore().
+  connectedMoveCallback() {}
+
+  attributeChangedCallback() {
+    this.#configure();
+  }
+
+  /** A property set before the class was known hides the class's own. */
+  #upgrade(name) {
+    if (Object.hasOwn(this, name)) {
+      const value = this[name];
+      delete this[name];
+      this[name] = value;
+    }
+  }
+
+  #options() {
+    const { endpoint, maxConcurrent } = this;
+    return { endpoint, headers: this.#headers, withCredentials: this.#withCredentials, maxConcurrent };
+  }
+
+  #configure() {
+    if (this.#mounted) {
+      this.#report(() => this.#mounted.configure(this.#options()));
+    }
+  }
+
+  async #mount() {
+    if (this.#mounted) {
+      return;
+    }
+    try {
+      await load();
+    } catch (cause) {
+      loading = undefined;
+      reportError(new Error('windlass: the wasm could not be loaded', { cause }));
+      return;
+    }
+    if (!this.isConnected || this.#mounted) {
+      return;
+    }
+    this.#report(() => {
+      const emit = (name, detail) =>
+        this.dispatchEvent(new CustomEvent(`windlass-${name}`, { detail, bubbles: true, composed: true }));
+      this.#mounted = new Mounted(this, this.shadowRoot, this.#options(), emit);
+      this.addFiles(this.#waiting.splice(0));
+    });
+  }
+
+  /** What the developer got wrong goes where uncaught errors go; a callback of the browser has nobody to throw to. */
+  #report(action) {
+    try {
+      action();
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}
+
+if (globalThis.customElements && !customElements.get('windlass-upload')) {
+  customElements.define('windlass-upload', WindlassUpload);
+}

@@ -1,0 +1,107 @@
+/** Where a file is on its way. */
+export type Stage = 'queued' | 'uploading' | 'completing' | 'done' | 'failed' | 'canceled';
+
+/** Why a file failed; these names do not change. */
+export type ErrorCode =
+  | 'network'
+  | 'endpoint-not-found'
+  | 'bad-answer'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'too-large'
+  | 'type-refused'
+  | 'rejected'
+  | 'rate-limited'
+  | 'server'
+  | 'store-refused'
+  | 'store-full'
+  | 'store-error'
+  | 'file-unreadable'
+  | 'upload-gone'
+  | 'size-mismatch';
+
+export interface UploadOptions {
+  /** The address that the backend's five routes are under, absolute or relative to the page. */
+  endpoint: string;
+  /** Headers of every call to the backend, such as `Authorization`. They never go to the store. */
+  headers?: Record<string, string>;
+  /** Whether cookies go to a backend on another origin. */
+  withCredentials?: boolean;
+  /** Parts on their way at once, over all files: 1 to 64, 6 unless set. */
+  maxConcurrent?: number;
+}
+
+/** A file as it stands. Sizes in bytes. */
+export interface UploadFile {
+  fileId: number;
+  name: string;
+  size: number;
+  stage: Stage;
+  /** Stored or on their way; never falls while an upload goes on. */
+  loaded: number;
+  /** Bytes per second, once there is something to tell. */
+  speed: number | null;
+  secondsLeft: number | null;
+  /** Where the object is or will be, once the backend has said so. */
+  key: string | null;
+}
+
+export interface CompletedFile extends UploadFile {
+  stage: 'done';
+  key: string;
+  etag: string | null;
+  /** Where the app can have the object from, if the backend told. */
+  url: string | null;
+}
+
+export interface FailedFile extends UploadFile {
+  stage: 'failed';
+  code: ErrorCode;
+  /** What happened and what to do, in English. */
+  message: string;
+  /** Whether the cause may go away by itself. */
+  retryable: boolean;
+  /** The HTTP status, where there was an answer. */
+  status: number | null;
+  /** The part it happened to. */
+  part: number | null;
+}
+
+export interface UploaderEventMap {
+  progress: CustomEvent<UploadFile>;
+  complete: CustomEvent<CompletedFile>;
+  error: CustomEvent<FailedFile>;
+  cancel: CustomEvent<UploadFile>;
+}
+
+/** Loads the wasm once, from beside the module or from `url`. */
+export function load(url?: string | URL | Response | BufferSource | WebAssembly.Module): Promise<unknown>;
+
+export class Uploader extends EventTarget {
+  /** Resolves once the wasm is loaded. Rejects with an error of `code` "bad-options" for options that cannot be. */
+  static create(options: UploadOptions): Promise<Uploader>;
+  /** Only after `load()`. */
+  constructor(options: UploadOptions);
+  /** Starts to upload; the ids in the same order. */
+  add(files: Iterable<File> | ArrayLike<File>): number[];
+  /** Gives a file up and has the store freed of it. */
+  cancel(fileId: number): void;
+  /** Tries a failed or canceled file again. */
+  retry(fileId: number): void;
+  /** Takes a file off the list, and gives it up first if it is not finished. */
+  remove(fileId: number): void;
+  get(fileId: number): UploadFile | undefined;
+  readonly files: UploadFile[];
+  /** Changes endpoint, headers or credentials from now on. */
+  configure(options: Partial<Omit<UploadOptions, 'maxConcurrent'>>): void;
+  addEventListener<K extends keyof UploaderEventMap>(
+    type: K,
+    listener: (event: UploaderEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}

@@ -1,0 +1,61 @@
+// The headless uploader: the wasm's own class with events a JavaScript program expects.
+import init, { Uploader as Core } from './wasm/windlass.js';
+
+let loading;
+
+/** Loads the wasm once, from beside this file or from `url`. */
+export function load(url) {
+  loading ??= init(url === undefined ? undefined : { module_or_path: url });
+  return loading;
+}
+
+export class Uploader extends EventTarget {
+  #core;
+  #options;
+
+  /** Resolves once the wasm is loaded. Throws an error with `code` "bad-options" for options that cannot be. */
+  static async create(options) {
+    await load();
+    return new Uploader(options);
+  }
+
+  constructor(options) {
+    super();
+    if (loading === undefined) {
+      throw new Error('windlass: not loaded yet. Use `await Uploader.create(options)`.');
+    }
+    this.#options = { ...options };
+    this.#core = new Core(this.#options, (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail })));
+  }
+
+  add(files) {
+    return [...this.#core.add(Array.from(files))];
+  }
+
+  cancel(fileId) {
+    this.#core.cancel(fileId);
+  }
+
+  retry(fileId) {
+    this.#core.retry(fileId);
+  }
+
+  remove(fileId) {
+    this.#core.remove(fileId);
+  }
+
+  get(fileId) {
+    return this.#core.get(fileId);
+  }
+
+  get files() {
+    return this.#core.all();
+  }
+
+  /** Changes endpoint, headers or credentials from now on. */
+  configure(options) {
+    const next = { ...this.#options, ...options };
+    this.#core.configure(next);
+    this.#options = next;
+  }
+}

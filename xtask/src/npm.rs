@@ -1,0 +1,112 @@
+//! Writes the npm package: two wasm artifacts with their glue, and the hand-written files of `www/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail};
+use lexopt::prelude::*;
+
+use crate::place::Place;
+use crate::run::say;
+use crate::setup;
+use crate::wasm::{HEADLESS, Profile, WIDGET};
+
+/// What the package ships as it stands in `www/`. The demo page's own files are not among them.
+const FILES: [&str; 6] =
+    ["README.md", "element.d.ts", "element.js", "index.d.ts", "index.js", "package.json"];
+const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
+pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCode> {
+    let mut profile = Profile::Web;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("dev") => profile = Profile::Dev,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    setup::demo(place)?;
+    let package = package(place, profile)?;
+    say(format_args!("The npm package is in {}", package.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the package is written. The two profiles have a folder each: `trunk serve` must not undo the package
+/// that a demo is serving.
+pub(crate) fn dir(place: &Place, profile: Profile) -> PathBuf {
+    place.target.join(match profile {
+        Profile::Web => "npm/windlass",
+        Profile::Dev => "npm-dev/windlass",
+    })
+}
+
+/// Builds the package; what has not changed is left alone, down to the file times.
+pub(crate) fn package(place: &Place, profile: Profile) -> Result<PathBuf> {
+    let toolchain = setup::rust::wasm_toolchain(place)?;
+    let package = dir(place, profile);
+    // Bound and optimised outside the package, which holds nothing but what is published.
+    let built = package.with_file_name("wasm");
+    // Side by side: the last step of each, linking one big wasm, keeps a single core busy.
+    thread::scope(|scope| {
+        let headless = scope.spawn(|| HEADLESS.build(place, &toolchain, profile, &built));
+        let widget = WIDGET.build(place, &toolchain, profile, &built);
+        headless.join().map_err(|_| anyhow!("building the headless artifact panicked"))?.and(widget)
+    })?;
+    let mut wanted = files_below(&built, Path::new("wasm"))?;
+    wanted.extend(FILES.map(|name| (place.root.join("www").join(name), PathBuf::from(name))));
+    wanted.extend(LICENCES.map(|name| (place.root.join(name), PathBuf::from(name))));
+    check_version(place)?;
+    mirror(&wanted, &package)?;
+    Ok(package)
+}
+
+/// Makes `dir` hold exactly `wanted`, pairs of a source and a path inside `dir`.
+pub(crate) fn mirror(wanted: &[(PathBuf, PathBuf)], dir: &Path) -> Result<()> {
+    for (from, name) in wanted {
+        let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+        let to = dir.join(name);
+        if fs::read(&to).is_ok_and(|old| old == bytes) {
+            continue;
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
+    }
+    for (path, name) in files_below(dir, Path::new(""))? {
+        if !wanted.iter().any(|(_, wanted)| *wanted == name) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// All files below `dir`, each with its path from there put after `prefix`. Names with a leading dot are ours.
+pub(crate) fn files_below(dir: &Path, prefix: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let mut files = Vec::new();
+    let Ok(entries) = fs::read_dir(dir) else { return Ok(files) };
+    for entry in entries {
+        let entry = entry?;
+        let name = prefix.join(entry.file_name());
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            files.extend(files_below(&entry.path(), &name)?);
+        } else {
+            files.push((entry.path(), name));
+        }
+    }
+    Ok(files)
+}
+
+/// The package and the crates are one release; xtask's own version is the workspace's.
+fn check_version(place: &Place) -> Result<()> {
+    let manifest = fs::read_to_string(place.root.join("www/package.json")).context("www/package.json")?;
+    let version = env!("CARGO_PKG_VERSION");
+    if !manifest.contains(&format!("\"version\": \"{version}\"")) {
+        bail!("www/package.json must have the workspace's version, \"version\": \"{version}\"");
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Installs what is missing. Each tool has a pin, and a changed pin installs anew.
+
+pub(crate) mod debian;
+mod debian_rust;
+pub(crate) mod node;
+pub(crate) mod python;
+pub(crate) mod rust;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+use crate::place::Place;
+use crate::run::say;
+
+pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCode> {
+    let mut what = "demo".to_owned();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(value) => what = value.string()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match what.as_str() {
+        "demo" => demo(place)?,
+        "test" => test(place)?,
+        other => bail!("no setup called `{other}`; there are `demo` and `test`"),
+    }
+    say("Everything needed is installed");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What building the package and running the demo take.
+pub(crate) fn demo(place: &Place) -> Result<()> {
+    rust::wasm_toolchain(place)?;
+    node::wasm_opt(place)?;
+    Ok(())
+}
+
+/// What all rings of `cargo xtask test` take.
+pub(crate) fn test(place: &Place) -> Result<()> {
+    demo(place)?;
+    debian::browsers()?;
+    rust::lint_tools()?;
+    rust::geckodriver(place)?;
+    rust::wasm_test_runner(place)?;
+    node::typescript(place)?;
+    python::localstack(place)?;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Tools from npm, each in a folder named after its version, so that a changed pin installs anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::place::Place;
+use crate::run::{on_path, quiet};
+
+/// Carries wasm-opt, compiled to JavaScript.
+const BINARYEN: &str = "132.0.0";
+const TYPESCRIPT: &str = "5.9.3";
+
+/// A `wasm-opt` to add arguments to.
+pub(crate) fn wasm_opt(place: &Place) -> Result<Command> {
+    let dir = package(place, "binaryen", BINARYEN)?;
+    let mut command = Command::new("node");
+    command.arg(dir.join("bin/wasm-opt"));
+    Ok(command)
+}
+
+/// A TypeScript compiler to add arguments to.
+pub(crate) fn typescript(place: &Place) -> Result<Command> {
+    let dir = package(place, "typescript", TYPESCRIPT)?;
+    let mut command = Command::new("node");
+    command.arg(dir.join("bin/tsc"));
+    Ok(command)
+}
+
+/// The folder of one installed npm package.
+fn package(place: &Place, name: &str, version: &str) -> Result<PathBuf> {
+    for program in ["node", "npm"] {
+        if on_path(program).is_none() {
+            bail!(
+                "{program} is missing: install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)"
+            );
+        }
+    }
+    let dir = place.tools.join(format!("{name}-{version}"));
+    let module = dir.join("node_modules").join(name);
+    if !module.is_dir() {
+        install(&dir, name, version).with_context(|| format!("npm could not install {name} {version}"))?;
+    }
+    Ok(module)
+}
+
+fn install(dir: &Path, name: &str, version: &str) -> Result<()> {
+    // Installed beside and renamed: a half-finished install must not pass for a finished one.
+    let half = dir.with_extension(format!("half-{}", std::process::id()));
+    fs::create_dir_all(&half)?;
+    fs::write(half.join("package.json"), "{ \"private\": true }\n")?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"]);
+    let done = quiet(
+        &format!("Installing {name} {version} from npm"),
+        npm.arg(format!("{name}@{version}")).current_dir(&half),
+    );
+    if let Err(error) = done {
+        // The error to show is npm's, not the clean-up's.
+        let _ = fs::remove_dir_all(&half);
+        return Err(error);
+    }
+    if dir.exists() {
+        fs::remove_dir_all(dir)?;
+    }
+    fs::rename(&half, dir)?;
+    Ok(())
+}

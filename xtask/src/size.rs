@@ -1,0 +1,69 @@
+//! What a page downloads, and whether it is still small enough.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::place::Place;
+use crate::run::say;
+use crate::wasm::{HEADLESS, Profile, WIDGET, check_paths};
+use crate::{no_more_args, npm, setup};
+
+/// One way to use the package.
+struct Bundle {
+    name: &'static str,
+    /// The hand-written entry; the glue and the wasm belong to the artifact.
+    entry: &'static str,
+    artifact: &'static str,
+    /// Gzip bytes that it may not exceed.
+    limit: usize,
+}
+
+const BUNDLES: [Bundle; 2] = [
+    Bundle { name: "headless", entry: "index.js", artifact: HEADLESS.name, limit: 60_000 },
+    Bundle { name: "widget", entry: "element.js", artifact: WIDGET.name, limit: 95_000 },
+];
+
+pub(crate) fn command(place: &Place, args: lexopt::Parser) -> Result<ExitCode> {
+    no_more_args(args)?;
+    setup::demo(place)?;
+    let package = npm::package(place, Profile::Web)?;
+    let over = print(place, &package)?;
+    Ok(if over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the table; returns what is over its limit.
+pub(crate) fn print(place: &Place, package: &Path) -> Result<Vec<String>> {
+    let mut over = Vec::new();
+    println!("{:<34} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "limit");
+    for bundle in BUNDLES {
+        let wasm = format!("wasm/{}_bg.wasm", bundle.artifact);
+        let mut total = (0, 0);
+        for name in [bundle.entry.to_owned(), format!("wasm/{}.js", bundle.artifact), wasm.clone()] {
+            let (raw, gzip) = measure(&package.join(&name))?;
+            println!("  {name:<32} {raw:>9} {gzip:>9}");
+            total = (total.0 + raw, total.1 + gzip);
+        }
+        println!("{:<34} {:>9} {:>9} {:>9}", bundle.name, total.0, total.1, bundle.limit);
+        if total.1 > bundle.limit {
+            over.push(format!("{} is {} bytes over its limit", bundle.name, total.1 - bundle.limit));
+        }
+        check_paths(place, &package.join(wasm))?;
+    }
+    for line in &over {
+        say(line);
+    }
+    Ok(over)
+}
+
+/// The bytes of a file, as they are and gzipped.
+fn measure(path: &Path) -> Result<(usize, usize)> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&bytes)?;
+    Ok((bytes.len(), encoder.finish()?.len()))
+}

@@ -1,0 +1,156 @@
+//! The rings themselves. Each installs what it needs, so that a single one can be asked for on a bare machine.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::place::Place;
+use crate::run::{cargo, live, on_path, say};
+use crate::setup::{debian, node, python, rust};
+use crate::test::Outcome;
+use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
+use crate::{demo, npm, page, setup, size};
+
+/// A group of checks with one verdict.
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) run: fn(&Place, &[OsString]) -> Result<Outcome>,
+}
+
+pub(super) const RINGS: [Ring; 7] = [
+    Ring { name: "fmt", about: "formatting", run: fmt },
+    Ring { name: "clippy", about: "lints, for this machine and for wasm", run: clippy },
+    Ring { name: "host", about: "tests that need no browser", run: host },
+    Ring { name: "wasm", about: "tests of the browser side, in Chromium", run: wasm },
+    Ring { name: "size", about: "the package and its download sizes", run: sizes },
+    Ring { name: "types", about: "the package's typings, as a program that uses them", run: types },
+    Ring { name: "e2e", about: "the built page against real stores, in three engines", run: e2e },
+];
+
+/// The packages whose dependencies declare a newer rustc than they need.
+const NEWER: [&str; 5] =
+    ["--package", "windlass-server", "--package", "windlass-e2e", "--ignore-rust-version"];
+
+fn fmt(place: &Place, _: &[OsString]) -> Result<Outcome> {
+    rust::lint_tools()?;
+    live("Checking the formatting", cargo(&place.root).args(["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(place: &Place, _: &[OsString]) -> Result<Outcome> {
+    rust::lint_tools()?;
+    let strict = ["--", "--deny", "warnings"];
+    let lint = |what: &str, mut command: Command, args: &[&str]| {
+        live(what, command.args(["clippy", "--quiet"]).args(args).args(strict))
+    };
+    let all = ["--workspace", "--all-targets", "--ignore-rust-version"];
+    let mut errors = Errors::default();
+    errors.note(lint("Linting for this machine", cargo(&place.root), &all));
+    let toolchain = rust::wasm_toolchain(place)?;
+    for artifact in [WIDGET, HEADLESS] {
+        let mut args = vec!["--package", "windlass", "--target", TARGET, "--all-targets"];
+        args.extend(artifact.features);
+        errors.note(lint(&format!("Linting {} for wasm", artifact.name), toolchain.cargo(place)?, &args));
+    }
+    errors.outcome()
+}
+
+fn host(place: &Place, filter: &[OsString]) -> Result<Outcome> {
+    let mut errors = Errors::default();
+    let mut run = |what: &str, args: &[&str]| {
+        let mut command = cargo(&place.root);
+        errors.note(live(what, command.args(["test", "--quiet"]).args(args).arg("--").args(filter)));
+    };
+    run("Testing the core, the client's rules and xtask", &[]);
+    run("Testing the server", &NEWER);
+    let mut doc = cargo(&place.root);
+    doc.args(["doc", "--quiet", "--no-deps", "--package", "windlass-core"])
+        .env("RUSTDOCFLAGS", "--deny warnings");
+    errors.note(live("Checking the documentation", &mut doc));
+    errors.outcome()
+}
+
+fn wasm(place: &Place, filter: &[OsString]) -> Result<Outcome> {
+    if let Some(skipped) = install_browsers()? {
+        return Ok(skipped);
+    }
+    let toolchain = rust::wasm_toolchain(place)?;
+    let runner = rust::wasm_test_runner(place)?;
+    let driver = on_path("chromedriver").context("chromedriver is not on PATH")?;
+    let mut command = toolchain.cargo(place)?;
+    command
+        .args(["test", "--quiet", "--package", "windlass", "--target", TARGET, "--tests", "--"])
+        .args(filter);
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner).env("CHROMEDRIVER", driver);
+    // In a loaded CI the first page may take longer than the runner's own patience.
+    command.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60").env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+    live("Testing the browser side in Chromium", &mut command)?;
+    Ok(Outcome::Passed)
+}
+
+fn sizes(place: &Place, _: &[OsString]) -> Result<Outcome> {
+    setup::demo(place)?;
+    let package = npm::package(place, Profile::Web)?;
+    let over = size::print(place, &package)?;
+    if !over.is_empty() {
+        bail!("{}", over.join("; "));
+    }
+    Ok(Outcome::Passed)
+}
+
+fn types(place: &Place, _: &[OsString]) -> Result<Outcome> {
+    let mut command = node::typescript(place)?;
+    command.args(["--noEmit", "--project", "tests/types"]).current_dir(&place.root);
+    live("Checking the typings", &mut command)?;
+    Ok(Outcome::Passed)
+}
+
+fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
+    if let Some(skipped) = install_browsers()? {
+        return Ok(skipped);
+    }
+    setup::demo(place)?;
+    rust::geckodriver(place)?;
+    let localstack = python::localstack(place)?;
+    let server = demo::build(place)?;
+    let mut command = cargo(&place.root);
+    command.args(["run", "--quiet", "--package", "windlass-e2e", "--ignore-rust-version", "--"]).args(filter);
+    command.env("WINDLASS_SERVER_BIN", server).env("WINDLASS_PAGE_DIR", page::dir(place));
+    command.env("WINDLASS_TOOLS", &place.tools).env("WINDLASS_LOCALSTACK_PYTHON", localstack.python);
+    command.env("WINDLASS_LOCALSTACK_SHIM", localstack.shim);
+    live("Uploading in real browsers", &mut command)?;
+    Ok(Outcome::Passed)
+}
+
+/// Elsewhere than on Debian the browsers cannot be installed from here, which is no fault of what is tested.
+fn install_browsers() -> Result<Option<Outcome>> {
+    let missing = debian::missing_browsers();
+    if !missing.is_empty() && on_path("apt-get").is_none() {
+        return Ok(Some(Outcome::Skipped(format!("not Debian, and missing: {}", missing.join(", ")))));
+    }
+    debian::browsers()?;
+    Ok(None)
+}
+
+/// Collects failures, where the checks of one ring do not depend on each other.
+#[derive(Debug, Default)]
+struct Errors(Vec<String>);
+
+impl Errors {
+    fn note(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            say(format_args!("{error:#}"));
+            self.0.push(format!("{error:#}"));
+        }
+    }
+
+    fn outcome(self) -> Result<Outcome> {
+        if self.0.is_empty() {
+            return Ok(Outcome::Passed);
+        }
+        bail!("{}", self.0.join("; "))
+    }
+}

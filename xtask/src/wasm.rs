@@ -1,0 +1,225 @@
+//! Builds the wasm artifacts: cargo, then wasm-bindgen, then wasm-opt.
+
+use std::env;
+use std::fs;
+use std::iter;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::place::{Place, home};
+use crate::run::{cargo, quiet, read};
+use crate::setup::node;
+
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What rustc and wasm-bindgen emit and every browser since 2022 knows.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Which compiler makes the wasm.
+#[derive(Debug, Clone)]
+pub(crate) enum Toolchain {
+    /// The one that also built xtask.
+    Rustup,
+    /// Debian's, with a standard library that we built.
+    Debian {
+        /// Its programs.
+        bin: PathBuf,
+        /// Where that standard library lies.
+        sysroot: PathBuf,
+    },
+}
+
+impl Toolchain {
+    /// A cargo for the wasm target, with paths that name no machine.
+    pub(crate) fn cargo(&self, place: &Place) -> Result<Command> {
+        let mut command = cargo(&place.root);
+        let mut flags = remapping(place)?;
+        if let Self::Debian { bin, sysroot } = self {
+            command = Command::new(bin.join("cargo"));
+            // First on PATH, so that cargo finds the clippy beside it and not rustup's.
+            let path = env::var_os("PATH").unwrap_or_default();
+            let path = iter::once(bin.clone()).chain(env::split_paths(&path));
+            command
+                .current_dir(&place.root)
+                .env("PATH", env::join_paths(path)?)
+                .env("RUSTC", bin.join("rustc"));
+            flags.push(format!("--sysroot={}", sysroot.display()));
+        }
+        command.env("CARGO_TARGET_DIR", self.target_dir(place));
+        // The separator is cargo's.
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        Ok(command)
+    }
+
+    /// Not the server's folder: there the two builds would wait for each other's lock instead of sharing the
+    /// cores. And one for each compiler, which would only throw away the other's work.
+    fn target_dir(&self, place: &Place) -> PathBuf {
+        place.target.join(match self {
+            Self::Rustup => "wasm",
+            Self::Debian { .. } => "wasm-debian",
+        })
+    }
+}
+
+/// How the wasm is to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As shipped.
+    Web,
+    /// Quick to build, slow to run, with names in panics.
+    Dev,
+}
+
+/// One of the two artifacts in the package.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Artifact {
+    /// The stem of its files, `NAME.js` and `NAME_bg.wasm`.
+    pub(crate) name: &'static str,
+    /// Appended to the target folder. Cargo gives a cdylib for wasm one name and one fingerprint whatever its
+    /// features, so that in one folder each artifact would forever make the other stale.
+    folder: &'static str,
+    /// How to ask cargo for it.
+    pub(crate) features: &'static [&'static str],
+}
+
+/// The uploader alone.
+pub(crate) const HEADLESS: Artifact = Artifact {
+    name: "windlass",
+    folder: "headless",
+    features: &["--no-default-features", "--features", "js"],
+};
+/// The uploader with the widget.
+pub(crate) const WIDGET: Artifact = Artifact { name: "windlass_element", folder: "", features: &[] };
+
+impl Artifact {
+    /// Writes the artifact's files to `out`, unless they are there already and nothing changed.
+    pub(crate) fn build(
+        self,
+        place: &Place,
+        toolchain: &Toolchain,
+        profile: Profile,
+        out: &Path,
+    ) -> Result<()> {
+        let compiled = self.compile(place, toolchain, profile)?;
+        let stamp_file = out.join(format!(".{}.stamp", self.name));
+        let stamp = stamp(&compiled)?;
+        let wasm = out.join(format!("{}_bg.wasm", self.name));
+        if wasm.exists() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
+            return Ok(());
+        }
+        self.bind(&compiled, profile, out)?;
+        if profile == Profile::Web {
+            optimise(place, &wasm)?;
+        }
+        check_paths(place, &wasm)?;
+        fs::write(stamp_file, stamp)?;
+        Ok(())
+    }
+
+    fn compile(self, place: &Place, toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
+        let (name, folder) = match profile {
+            Profile::Web => ("web", "web"),
+            Profile::Dev => ("dev", "debug"),
+        };
+        let target = toolchain.target_dir(place).join(self.folder);
+        let mut command = toolchain.cargo(place)?;
+        command.env("CARGO_TARGET_DIR", &target);
+        command.args([
+            "rustc",
+            "--package",
+            "windlass",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--target",
+            TARGET,
+        ]);
+        command.args(["--profile", name]).args(self.features);
+        quiet(&format!("Building {} for wasm", self.name), &mut command)?;
+        Ok(target.join(TARGET).join(folder).join("windlass.wasm"))
+    }
+
+    fn bind(self, compiled: &Path, profile: Profile, out: &Path) -> Result<()> {
+        fs::create_dir_all(out)?;
+        Bindgen::new()
+            .input_path(compiled)
+            .out_name(self.name)
+            .web(true)?
+            .typescript(true)
+            .debug(profile == Profile::Dev)
+            .keep_debug(profile == Profile::Dev)
+            .remove_producers_section(true)
+            .generate(out)
+            .with_context(|| format!("wasm-bindgen could not make the JavaScript of {}", self.name))
+    }
+}
+
+fn optimise(place: &Place, wasm: &Path) -> Result<()> {
+    let mut command = node::wasm_opt(place)?;
+    command.arg("-Oz").args(WASM_FEATURES).args([
+        "--strip-debug",
+        "--strip-producers",
+        "--strip-target-features",
+    ]);
+    let name = wasm.file_name().unwrap_or_default().display();
+    quiet(&format!("Shrinking {name}"), command.arg(wasm).arg("-o").arg(wasm))
+}
+
+/// Changes when the compiled file does; cheaper than hashing it, and cargo writes it only when it rebuilt it.
+fn stamp(compiled: &Path) -> Result<String> {
+    let data = fs::metadata(compiled).with_context(|| format!("cargo left no {}", compiled.display()))?;
+    let modified = data.modified()?.duration_since(UNIX_EPOCH)?.as_nanos();
+    // This program decides the rest, so that a new wasm-bindgen or new flags shrink anew.
+    let own = fs::metadata(env::current_exe()?)?.modified()?.duration_since(UNIX_EPOCH)?.as_nanos();
+    Ok(format!("{} {modified} {own}\n", data.len()))
+}
+
+/// Panic messages carry source paths. They are kept, but without what only this machine means by them.
+pub(crate) fn remapping(place: &Place) -> Result<Vec<String>> {
+    let cargo_home = cargo_home()?;
+    let mut map = vec![(home()?, "home"), (cargo_home.clone(), "cargo")];
+    if let Ok(registries) = fs::read_dir(cargo_home.join("registry/src")) {
+        map.extend(registries.flatten().map(|registry| (registry.path(), "crates")));
+    }
+    if let Ok(sysroot) = read(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&place.root)) {
+        map.push((sysroot.into(), "rust"));
+    }
+    map.push((place.root.clone(), "windlass"));
+    // rustc takes the last that fits, so the general ones come first.
+    Ok(map.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    env::var_os("CARGO_HOME").map_or_else(|| Ok(home()?.join(".cargo")), |dir| Ok(dir.into()))
+}
+
+/// Refuses an artifact that tells where it was built.
+pub(crate) fn check_paths(place: &Place, wasm: &Path) -> Result<()> {
+    let bytes = fs::read(wasm)?;
+    for dir in [place.root.clone(), home()?, cargo_home()?] {
+        let dir = dir.to_string_lossy().into_owned() + "/";
+        // A home of `/` would be found in every file.
+        if dir.len() > 3 && contains(&bytes, dir.as_bytes()) {
+            bail!(
+                "{} contains the path {dir} of this machine; see `remapping` in xtask/src/wasm.rs",
+                wasm.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
