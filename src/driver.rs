@@ -1,7 +1,7 @@
 //! The loop: performs each effect of the machine and hands back events. The only place where core and browser meet.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
@@ -13,6 +13,7 @@ use web_sys::File;
 use windlass_core::machine::{
     CallId, Config, Effect, Event, FileId, Machine, NewUpload, ProbeId, PutId, Report, Request, View,
 };
+use windlass_core::map::Map;
 use windlass_core::protocol::Grant;
 use windlass_core::retry::PutFailure;
 
@@ -44,9 +45,9 @@ struct Inner {
     inbox: RefCell<VecDeque<Event>>,
     is_running: Cell<bool>,
     backend: RefCell<Rc<Http>>,
-    files: RefCell<BTreeMap<FileId, File>>,
-    puts: RefCell<BTreeMap<PutId, Put>>,
-    calls: RefCell<BTreeMap<CallId, AbortHandle>>,
+    files: RefCell<Map<FileId, File>>,
+    puts: RefCell<Map<PutId, Put>>,
+    calls: RefCell<Map<CallId, AbortHandle>>,
     timer: RefCell<Option<(u64, Timeout)>>,
     frame: Frame,
     listeners: RefCell<Vec<Listener>>,
@@ -251,8 +252,12 @@ impl Inner {
     }
 
     fn on_frame(self: &Rc<Self>) {
-        let news: Vec<_> =
-            self.puts.borrow().iter().filter_map(|(put, sent)| sent.news().map(|loaded| (*put, loaded))).collect();
+        let news: Vec<_> = self
+            .puts
+            .borrow()
+            .iter()
+            .filter_map(|(put, sent)| sent.news().map(|loaded| (*put, loaded)))
+            .collect();
         for (put, loaded) in news {
             self.tell(Event::PutProgress { put, loaded });
         }
@@ -268,7 +273,7 @@ impl Inner {
         let now = clock::now();
         let views: Vec<_> = {
             let machine = self.machine.borrow();
-            changed.into_iter().filter_map(|file| machine.view(file, now)).collect()
+            changed.keys().filter_map(|file| machine.view(*file, now)).collect()
         };
         self.announce(&Update::Changed(&views));
     }

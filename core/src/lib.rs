@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod machine;
+pub mod map;
 pub mod plan;
 pub mod progress;
 pub mod protocol;

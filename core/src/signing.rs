@@ -1,7 +1,6 @@
 //! Grants at hand, and which are still good.
 
-use std::collections::BTreeMap;
-
+use crate::map::Map;
 use crate::protocol::Grant;
 
 /// A grant is not used when less than this many milliseconds of it are left.
@@ -35,7 +34,7 @@ impl ServerClock {
 
 /// The grants of one upload that were not used yet, by part.
 #[derive(Debug, Default)]
-pub struct Grants(BTreeMap<u32, Grant>);
+pub struct Grants(Map<u32, Grant>);
 
 impl Grants {
     /// Keeps a grant for its part; a newer one replaces an older.
@@ -75,6 +74,8 @@ fn is_good(grant: &Grant, clock: &ServerClock, now: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::protocol::{GrantMethod, SecretUrl};
 

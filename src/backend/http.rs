@@ -27,7 +27,10 @@ impl fmt::Debug for Http {
     /// Without the headers' values: tokens are in there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.keys().collect();
-        f.debug_struct("Http").field("endpoint", &self.endpoint).field("headers", &names).finish_non_exhaustive()
+        f.debug_struct("Http")
+            .field("endpoint", &self.endpoint)
+            .field("headers", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +60,11 @@ impl Http {
         let request = request.header("content-type", "application/json").body(json).map_err(unsendable)?;
         let response = request.send().await.map_err(|_| CallFailure::NoAnswer)?;
         let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
-        if response.ok() { from_json(&text).map_err(CallFailure::Malformed) } else { Err(refusal(&response, &text)) }
+        if response.ok() {
+            from_json(&text).map_err(CallFailure::Malformed)
+        } else {
+            Err(refusal(&response, &text))
+        }
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn read(options: JsValue) -> Result<Self, js_sys::Error> {
-        let options: Self = serde_wasm_bindgen::from_value(options).map_err(|error| bad(&error.to_string()))?;
+        let options: Self =
+            serde_wasm_bindgen::from_value(options).map_err(|error| bad(&error.to_string()))?;
         if options.endpoint.trim().is_empty() {
             return Err(bad("endpoint is empty: set it to the address of your upload backend"));
         }

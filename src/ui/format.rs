@@ -1,18 +1,18 @@
 //! Numbers as the person's language writes them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Array, Intl, Object, Reflect};
 use wasm_bindgen::JsValue;
 use web_sys::HtmlElement;
+use windlass_core::map::Map;
 
 /// Formats by unit, each made once: making one costs far more than using it.
 #[derive(Debug, Clone)]
 pub(super) struct Formats {
     locales: Array,
-    units: Rc<RefCell<BTreeMap<&'static str, Intl::NumberFormat>>>,
+    units: Rc<RefCell<Map<&'static str, Intl::NumberFormat>>>,
 }
 
 impl Formats {
@@ -48,21 +48,26 @@ impl Formats {
     }
 
     fn format(&self, value: f64, unit: &'static str) -> String {
-        let mut units = self.units.borrow_mut();
-        let format = units.entry(unit).or_insert_with(|| {
-            let options = Object::new();
-            let set = |name: &str, value: JsValue| {
-                // A fresh object takes a new property.
-                let _ = Reflect::set(&options, &name.into(), &value);
-            };
-            set("style", "unit".into());
-            set("unit", unit.into());
-            set("unitDisplay", "short".into());
-            set("maximumSignificantDigits", 3.into());
-            Intl::NumberFormat::new(&self.locales, &options)
-        });
-        let text = format.format().call1(&JsValue::UNDEFINED, &value.into());
+        let text = self.of(unit).format().call1(&JsValue::UNDEFINED, &value.into());
         text.ok().and_then(|text| text.as_string()).unwrap_or_default()
+    }
+
+    fn of(&self, unit: &'static str) -> Intl::NumberFormat {
+        if let Some(known) = self.units.borrow().get(unit) {
+            return known.clone();
+        }
+        let options = Object::new();
+        let set = |name: &str, value: JsValue| {
+            // A fresh object takes a new property.
+            let _ = Reflect::set(&options, &name.into(), &value);
+        };
+        set("style", "unit".into());
+        set("unit", unit.into());
+        set("unitDisplay", "short".into());
+        set("maximumSignificantDigits", 3.into());
+        let made = Intl::NumberFormat::new(&self.locales, &options);
+        self.units.borrow_mut().insert(unit, made.clone());
+        made
     }
 }
 

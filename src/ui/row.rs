@@ -20,21 +20,22 @@ pub(super) fn Row(
     let is_running = move || matches!(stage.get(), Stage::Queued | Stage::Uploading);
     let can_retry = move || matches!(stage.get(), Stage::Failed | Stage::Canceled);
     let is_over = move || matches!(stage.get(), Stage::Done | Stage::Failed | Stage::Canceled);
-    let button = move |class: &'static str, word: &'static str, shown: Signal<bool>, act: fn(&Driver, FileId)| {
-        let name = signals.name.with_value(|name| shown_name(name));
-        view! {
-            <button
-                type="button"
-                class=class
-                part="button"
-                hidden=move || !shown.get()
-                aria-label=words::label(word, &name)
-                on:click=move |_| driver.with_value(|driver| act(driver, file))
-            >
-                {word}
-            </button>
-        }
-    };
+    let button =
+        move |class: &'static str, word: &'static str, shown: Signal<bool>, act: fn(&Driver, FileId)| {
+            let name = signals.name.with_value(|name| shown_name(name));
+            view! {
+                <button
+                    type="button"
+                    class=class
+                    part="button"
+                    hidden=move || !shown.get()
+                    aria-label=words::label(word, &name)
+                    on:click=move |_| driver.with_value(|driver| act(driver, file))
+                >
+                    {word}
+                </button>
+            }
+        };
     view! {
         <li class="wl-row" part="row" data-file-id=file.0.to_string() data-phase=move || stage.get().as_str()>
             <bdi class="wl-name name" title=name.clone()>{name.clone()}</bdi>

@@ -1,10 +1,9 @@
 //! What the rows show, kept up with the driver: the bar with every frame, words only as fast as a person reads.
 
-use std::collections::BTreeMap;
-
-use leptos::prelude::*;
 use leptos::prelude::Update as _;
+use leptos::prelude::*;
 use windlass_core::machine::{FileId, Stage, View};
+use windlass_core::map::Map;
 
 use super::format::Formats;
 use super::words;
@@ -30,7 +29,7 @@ pub(super) struct Signals {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows {
     ids: RwSignal<Vec<FileId>>,
-    signals: StoredValue<BTreeMap<FileId, Signals>>,
+    signals: StoredValue<Map<FileId, Signals>>,
     news: RwSignal<String>,
 }
 
@@ -39,7 +38,7 @@ impl Rows {
     pub(super) fn follow(driver: &Driver, formats: &Formats) -> Self {
         let rows = Self {
             ids: RwSignal::new(Vec::new()),
-            signals: StoredValue::new(BTreeMap::new()),
+            signals: StoredValue::new(Map::new()),
             news: RwSignal::new(String::new()),
         };
         let owner = Owner::current();
@@ -78,7 +77,9 @@ impl Rows {
 
     fn show(&self, view: &View, formats: &Formats) {
         // After the widget is taken out there is nothing to show any more.
-        let Some(known) = self.signals.try_with_value(|signals| signals.get(&view.file).copied()) else { return };
+        let Some(known) = self.signals.try_with_value(|signals| signals.get(&view.file).copied()) else {
+            return;
+        };
         if let Some(signals) = known {
             signals.show(view, formats);
         } else {
@@ -111,7 +112,8 @@ impl Signals {
     fn show(self, view: &View, formats: &Formats) {
         self.fraction.set(fraction(view));
         let now = clock::now();
-        let moved = self.stage.get_untracked() != view.stage || self.in_trouble.get_value() != view.trouble.is_some();
+        let moved =
+            self.stage.get_untracked() != view.stage || self.in_trouble.get_value() != view.trouble.is_some();
         if moved || now.saturating_sub(self.worded_at.get_value()) >= WORDS_MS {
             self.worded_at.set_value(now);
             self.in_trouble.set_value(view.trouble.is_some());

@@ -142,3 +142,29 @@ fn open(url: &str) {
         let _ = Command::new(opener).arg(url).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Options> {
+        parse(lexopt::Parser::from_args(words))
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_servers() {
+        let options = parsed(&["--no-open", "--port=99", "--", "--s3-endpoint", "x", "--"]).unwrap();
+        assert!(options.no_open);
+        assert_eq!(options.port, Some(99));
+        assert_eq!(options.server, ["--s3-endpoint", "x", "--"]);
+        assert!(parsed(&["--port", "70000"]).is_err());
+        assert!(parsed(&["stray"]).is_err());
+    }
+
+    #[test]
+    fn a_taken_port_is_refused_only_when_asked_for() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(free_port(Some(taken.local_addr().unwrap().port())).is_err());
+        assert_ne!(free_port(None).unwrap(), 0);
+    }
+}

@@ -110,3 +110,28 @@ fn check_version(place: &Place) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_holds_what_is_wanted_and_no_more() {
+        let dir = std::env::temp_dir().join(format!("windlass-mirror-{}", std::process::id()));
+        let (from, to) = (dir.join("from"), dir.join("to"));
+        fs::create_dir_all(&from).unwrap();
+        fs::create_dir_all(to.join("old")).unwrap();
+        fs::write(from.join("a"), "a").unwrap();
+        fs::write(from.join(".stamp"), "ours").unwrap();
+        fs::write(to.join("old/b"), "b").unwrap();
+        let wanted = files_below(&from, Path::new("sub")).unwrap();
+        mirror(&wanted, &to).unwrap();
+        let written = fs::metadata(to.join("sub/a")).unwrap().modified().unwrap();
+        mirror(&wanted, &to).unwrap();
+        assert_eq!(fs::metadata(to.join("sub/a")).unwrap().modified().unwrap(), written, "left alone");
+        let names: Vec<PathBuf> =
+            files_below(&to, Path::new("")).unwrap().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, [PathBuf::from("sub/a")]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

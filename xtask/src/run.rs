@@ -119,3 +119,24 @@ fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_what_was_printed_last() {
+        let mut command = Command::new("sh");
+        let error =
+            quiet("Failing", command.args(["-c", "seq 100; echo why >&2; exit 3"])).unwrap_err().to_string();
+        assert!(error.starts_with("Failing failed (exit status: 3)"), "{error}");
+        assert!(error.ends_with("100\nwhy"), "{error}");
+        assert!(!error.contains("\n60\n"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = read(&mut Command::new("windlass-no-such-program")).unwrap_err().to_string();
+        assert_eq!(error, "cannot start windlass-no-such-program");
+    }
+}

@@ -1,13 +1,12 @@
 //! What the backend answered, and whether it can be believed.
 
-use std::collections::BTreeMap;
-
 use super::Machine;
 use super::calls::{Asked, Gate};
 use super::event::{Answer, CallId, Effect, FileId, Object, Report};
 use super::parts::Parts;
 use super::upload::{Phase, Remote};
 use crate::error::{Error, Kind, Op, Status};
+use crate::map::Map;
 use crate::plan::{Plan, choose_part_size};
 use crate::protocol::{
     CompleteAnswer, CompleteOutcome, CreateAnswer, CreateOutcome, Grant, ListAnswer, Method, Route,
@@ -51,7 +50,7 @@ impl Machine {
     fn call_failed(&mut self, now: u64, asked: Asked, failure: &CallFailure) {
         let route = asked.route();
         let error = failure.judge(route);
-        let gate = self.gates.entry(route).or_default();
+        let Some(gate) = self.gates.or_default(route) else { return };
         gate.tries += 1;
         let most = if self.met_backend { MAX_TRIES } else { FIRST_TRIES };
         if error.status == Status::Temporary && gate.tries < most {
@@ -75,7 +74,7 @@ impl Machine {
                 continue;
             }
             upload.trouble = Some(trouble);
-            self.changed.insert(file);
+            self.changed.insert(file, ());
             if let Some(phase) = phase() {
                 upload.phase = phase;
             } else if let Phase::Listing(parts) = &mut upload.phase {
@@ -111,7 +110,7 @@ impl Machine {
 
     fn created(&mut self, now: u64, files: &[FileId], answer: CreateAnswer) {
         self.clock.set(now, answer.server_time);
-        let mut outcomes: BTreeMap<String, CreateOutcome> = BTreeMap::new();
+        let mut outcomes: Map<String, CreateOutcome> = Map::new();
         for outcome in answer.uploads {
             outcomes.insert(outcome.reference.clone(), outcome);
         }
@@ -133,8 +132,8 @@ impl Machine {
                     upload.phase = Phase::Sending;
                     upload.tries = 0;
                     upload.trouble = None;
-                    self.active.insert(*file);
-                    self.changed.insert(*file);
+                    self.active.insert(*file, ());
+                    self.changed.insert(*file, ());
                 }
                 Err(error) => {
                     self.abandoned.extend(id);
@@ -148,7 +147,7 @@ impl Machine {
 
     fn signed(&mut self, now: u64, asked: Vec<(FileId, String, Vec<u32>)>, answer: SignAnswer) {
         self.clock.set(now, answer.server_time);
-        let mut outcomes: BTreeMap<String, SignOutcome> = BTreeMap::new();
+        let mut outcomes: Map<String, SignOutcome> = Map::new();
         for outcome in answer.uploads {
             outcomes.insert(outcome.id.clone(), outcome);
         }
@@ -188,14 +187,14 @@ impl Machine {
             None => {
                 remote.parts.reconcile(parts);
                 upload.shown = remote.parts.acknowledged;
-                self.changed.insert(file);
+                self.changed.insert(file, ());
                 self.go_on(file);
             }
         }
     }
 
     fn completed(&mut self, now: u64, asked: Vec<(FileId, String)>, answer: CompleteAnswer) {
-        let mut outcomes: BTreeMap<String, CompleteOutcome> = BTreeMap::new();
+        let mut outcomes: Map<String, CompleteOutcome> = Map::new();
         for outcome in answer.objects {
             outcomes.insert(outcome.id.clone(), outcome);
         }
@@ -242,7 +241,7 @@ impl Machine {
             Phase::Completing => upload.phase = Phase::ToComplete,
             _ => {}
         }
-        self.changed.insert(file);
+        self.changed.insert(file, ());
         if let Op::Call(route) = error.op {
             let wait = backoff(upload.tries, None, &mut self.dice);
             self.gates.insert(route, Gate { tries: upload.tries, not_before: now.saturating_add(wait) });
@@ -302,7 +301,7 @@ fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant>, Error> {
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Sign, &problem));
     }
-    let mut grants: BTreeMap<u32, Grant> = BTreeMap::new();
+    let mut grants: Map<u32, Grant> = Map::new();
     for grant in outcome.parts {
         let number = grant.number;
         if !numbers.contains(&number) {
@@ -312,9 +311,9 @@ fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant>, Error> {
             return Err(bad(format!("parts: part {number} is there twice")));
         }
     }
-    match numbers.iter().find(|number| !grants.contains_key(number)) {
+    match numbers.iter().find(|number| !grants.contains_key(*number)) {
         Some(number) => Err(bad(format!("parts: part {number} is missing"))),
-        None => Ok(grants.into_values().collect()),
+        None => Ok(grants.into_iter().map(|(_, grant)| grant).collect()),
     }
 }
 

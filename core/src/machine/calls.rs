@@ -134,13 +134,17 @@ impl Machine {
         let (clock, slots) = (self.clock, self.slots());
         let sending = || {
             let active =
-                self.active.iter().filter_map(|file| self.uploads.get(file).map(|upload| (*file, upload)));
+                self.active.keys().filter_map(|file| self.uploads.get(file).map(|upload| (*file, upload)));
             active.filter(|(_, upload)| matches!(upload.phase, Phase::Sending))
         };
         let at_hand: usize = sending()
             .filter_map(|(_, upload)| upload.remote.as_ref())
             .map(|remote| {
-                remote.grants.usable(&clock, now).filter(|number| remote.parts.todo.contains(number)).count()
+                remote
+                    .grants
+                    .usable(&clock, now)
+                    .filter(|number| remote.parts.todo.contains_key(number))
+                    .count()
             })
             .sum();
         if at_hand >= slots * WINDOW_LOW {
@@ -153,7 +157,7 @@ impl Machine {
         let share = (room / sending().count().max(1)).max(1);
         for (file, upload) in sending() {
             let Some(remote) = &upload.remote else { continue };
-            let lacking = remote.parts.todo.iter().filter(|number| !remote.grants.has(**number, &clock, now));
+            let lacking = remote.parts.todo.keys().filter(|number| !remote.grants.has(**number, &clock, now));
             let numbers: Vec<u32> = lacking.take(share.min(room)).copied().collect();
             if numbers.is_empty() {
                 continue;
@@ -169,17 +173,16 @@ impl Machine {
     }
 
     fn ask_list(&mut self, now: u64) -> bool {
-        for file in &self.active {
-            let Some(upload) = self.uploads.get_mut(file) else { continue };
-            let (Phase::ToList(parts, after), Some(remote)) = (&mut upload.phase, &upload.remote) else {
-                continue;
-            };
-            let request = ListRequest { id: remote.id.clone(), after: *after };
-            upload.phase = Phase::Listing(std::mem::take(parts));
-            let file = *file;
-            return self.ask(now, CALL_MS, Asked::List(file), Request::List(request));
-        }
-        false
+        let is_next = |upload: &Upload| matches!(upload.phase, Phase::ToList(..));
+        let next = self.active.keys().find(|file| self.uploads.get(*file).is_some_and(is_next)).copied();
+        let Some(file) = next else { return false };
+        let Some(upload) = self.uploads.get_mut(&file) else { return false };
+        let (Phase::ToList(parts, after), Some(remote)) = (&mut upload.phase, &upload.remote) else {
+            return false;
+        };
+        let request = ListRequest { id: remote.id.clone(), after: *after };
+        upload.phase = Phase::Listing(std::mem::take(parts));
+        self.ask(now, CALL_MS, Asked::List(file), Request::List(request))
     }
 
     /// A multipart upload alone, since its store may be long about it; single ones together.
@@ -188,7 +191,7 @@ impl Machine {
         let mut asked = Vec::new();
         let mut request = CompleteRequest::default();
         let mut bytes: u64 = 0;
-        for file in &self.active {
+        for file in self.active.keys() {
             let Some(upload) = self.uploads.get_mut(file) else { continue };
             let (Phase::ToComplete, Some(remote)) = (&upload.phase, &upload.remote) else { continue };
             if (remote.multipart && !asked.is_empty()) || (!remote.multipart && lingers) {
@@ -199,7 +202,7 @@ impl Machine {
             request.uploads.push(CompleteUpload { id: id.clone(), size, parts: remote.parts.to_complete() });
             upload.phase = Phase::Completing;
             bytes = bytes.saturating_add(size);
-            self.changed.insert(*file);
+            self.changed.insert(*file, ());
             asked.push((*file, id));
             if alone || asked.len() >= BATCH {
                 break;
@@ -215,7 +218,7 @@ impl Machine {
             matches!(upload.phase, Phase::ToComplete)
                 && upload.remote.as_ref().is_some_and(|remote| !remote.multipart)
         };
-        let uploads = self.active.iter().filter_map(|file| self.uploads.get(file));
+        let uploads = self.active.keys().filter_map(|file| self.uploads.get(file));
         let ready = uploads.filter(|upload| is_ready(upload)).count();
         let until = *self.lingering.get_or_insert(now.saturating_add(LINGER_MS));
         let lingers = ready < LINGER_FILES && !self.flights.is_empty() && now < until;

@@ -15,7 +15,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 pub use event::{
     Answer, CallId, Effect, Event, FileId, NewUpload, Object, ProbeId, PutId, Report, Request, Stored,
@@ -23,6 +23,7 @@ pub use event::{
 pub use view::{Stage, View};
 
 use crate::error::{Error, Kind, Op, Status};
+use crate::map::{Map, Set};
 use crate::protocol::Route;
 use crate::retry::Dice;
 use crate::signing::ServerClock;
@@ -49,18 +50,18 @@ pub struct Machine {
     /// The time of the last event.
     now: u64,
     clock: ServerClock,
-    uploads: BTreeMap<FileId, Upload>,
+    uploads: Map<FileId, Upload>,
     /// Files to be created, in order.
     waiting: VecDeque<FileId>,
     /// Files that exist at the backend and are not over.
-    active: BTreeSet<FileId>,
+    active: Set<FileId>,
     /// The file that got the last slot: the next one is served first.
     served: Option<FileId>,
-    flights: BTreeMap<PutId, Flight>,
-    calls: BTreeMap<CallId, Pending>,
+    flights: Map<PutId, Flight>,
+    calls: Map<CallId, Pending>,
     /// Looks at files, with the time when each counts as failed.
-    probes: BTreeMap<ProbeId, (FileId, u64)>,
-    gates: BTreeMap<Route, Gate>,
+    probes: Map<ProbeId, (FileId, u64)>,
+    gates: Map<Route, Gate>,
     /// Until when small files wait for each other to be completed together.
     lingering: Option<u64>,
     /// Uploads of the backend that are to be given up.
@@ -68,7 +69,7 @@ pub struct Machine {
     /// Whether the backend has ever answered: before that, no answer means a wrong address rather than a bad line.
     met_backend: bool,
     effects: VecDeque<Effect>,
-    changed: BTreeSet<FileId>,
+    changed: Set<FileId>,
     last_call: u32,
     last_put: u32,
     last_probe: u32,
@@ -82,19 +83,19 @@ impl Machine {
             dice: Dice::new(seed),
             now: 0,
             clock: ServerClock::unset(),
-            uploads: BTreeMap::new(),
+            uploads: Map::new(),
             waiting: VecDeque::new(),
-            active: BTreeSet::new(),
+            active: Set::new(),
             served: None,
-            flights: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            probes: BTreeMap::new(),
-            gates: BTreeMap::new(),
+            flights: Map::new(),
+            calls: Map::new(),
+            probes: Map::new(),
+            gates: Map::new(),
             lingering: None,
             abandoned: Vec::new(),
             met_backend: false,
             effects: VecDeque::new(),
-            changed: BTreeSet::new(),
+            changed: Set::new(),
             last_call: 0,
             last_put: 0,
             last_probe: 0,
@@ -130,7 +131,7 @@ impl Machine {
         let calls = self.calls.values().map(|call| call.deadline);
         let flights = self.flights.values().map(|flight| flight.stalled_at);
         let gates = self.gates.values().filter_map(Gate::opens).filter(|opens| *opens > self.now);
-        let active = self.active.iter().filter_map(|file| self.uploads.get(file));
+        let active = self.active.keys().filter_map(|file| self.uploads.get(file));
         let parts = active.filter_map(|upload| upload.remote.as_ref()?.parts.next_wake());
         let lingering = self.lingering.filter(|until| *until > self.now);
         let probes = self.probes.values().map(|(_, deadline)| *deadline);
@@ -138,7 +139,7 @@ impl Machine {
     }
 
     /// The files that changed since this was last asked, for whoever shows them.
-    pub fn take_changed(&mut self) -> BTreeSet<FileId> {
+    pub fn take_changed(&mut self) -> Set<FileId> {
         std::mem::take(&mut self.changed)
     }
 
@@ -160,7 +161,7 @@ impl Machine {
             }
             self.uploads.insert(file, Upload::new(info));
             self.waiting.push_back(file);
-            self.changed.insert(file);
+            self.changed.insert(file, ());
         }
     }
 
@@ -183,12 +184,12 @@ impl Machine {
             Phase::Canceled => false,
             _ => return,
         };
-        self.changed.insert(file);
+        self.changed.insert(file, ());
         match &mut upload.remote {
             Some(remote) if resumable => {
                 remote.grants.clear();
                 remote.parts.restart();
-                self.active.insert(file);
+                self.active.insert(file, ());
                 if remote.multipart {
                     upload.phase = Phase::ToList(Vec::new(), None);
                 } else {
@@ -270,7 +271,7 @@ impl Machine {
     fn end(&mut self, file: FileId) {
         self.waiting.retain(|waiting| *waiting != file);
         self.active.remove(&file);
-        self.changed.insert(file);
+        self.changed.insert(file, ());
         self.probes.retain(|_, (probed, _)| *probed != file);
         let flights = &mut self.flights;
         let gone: Vec<_> =
@@ -293,7 +294,7 @@ impl Machine {
         for probe in late {
             self.probed(probe, false);
         }
-        for file in &self.active {
+        for file in self.active.keys() {
             if let Some(remote) = self.uploads.get_mut(file).and_then(|upload| upload.remote.as_mut()) {
                 remote.parts.wake(now);
             }

@@ -1,7 +1,6 @@
 //! The parts of one upload: what is to be sent, what waits, what is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use crate::map::{Map, Set};
 use crate::plan::Plan;
 use crate::protocol::{CompletePart, ListedPart};
 
@@ -16,12 +15,12 @@ pub(super) struct Trouble {
 pub(super) struct Parts {
     pub(super) plan: Plan,
     /// Ready to be sent.
-    pub(super) todo: BTreeSet<u32>,
+    pub(super) todo: Set<u32>,
     /// Failed, and not to be sent again before the time beside it.
     later: Vec<(u64, u32)>,
     /// Stored, with the entity tag where it could be read.
-    stored: BTreeMap<u32, Option<Box<str>>>,
-    troubles: BTreeMap<u32, Trouble>,
+    stored: Map<u32, Option<Box<str>>>,
+    troubles: Map<u32, Trouble>,
     /// Bytes of stored parts.
     pub(super) acknowledged: u64,
 }
@@ -30,10 +29,10 @@ impl Parts {
     pub(super) fn new(plan: Plan) -> Self {
         Self {
             plan,
-            todo: (1..=plan.count()).collect(),
+            todo: (1..=plan.count()).map(|number| (number, ())).collect(),
             later: Vec::new(),
-            stored: BTreeMap::new(),
-            troubles: BTreeMap::new(),
+            stored: Map::new(),
+            troubles: Map::new(),
             acknowledged: 0,
         }
     }
@@ -57,10 +56,11 @@ impl Parts {
 
     /// Counts a failure and tells how many there are now.
     pub(super) fn failed(&mut self, number: u32, refused: bool) -> Trouble {
-        let trouble = self.troubles.entry(number).or_default();
+        let mut trouble = self.troubles.remove(&number).unwrap_or_default();
         trouble.tries += 1;
         trouble.refusals = if refused { trouble.refusals + 1 } else { 0 };
-        *trouble
+        self.troubles.insert(number, trouble);
+        trouble
     }
 
     pub(super) fn send_again(&mut self, number: u32, not_before: u64) {
@@ -73,7 +73,7 @@ impl Parts {
         self.later.retain(|(at, number)| {
             let due = *at <= now;
             if due {
-                todo.insert(*number);
+                todo.insert(*number, ());
             }
             !due
         });
@@ -88,7 +88,8 @@ impl Parts {
         self.later.clear();
         self.troubles.clear();
         let stored = &self.stored;
-        self.todo = (1..=self.plan.count()).filter(|number| !stored.contains_key(number)).collect();
+        let todo = (1..=self.plan.count()).filter(|number| !stored.contains_key(number));
+        self.todo = todo.map(|number| (number, ())).collect();
     }
 
     /// Takes the store's list for the truth: what it does not hold, or holds with another size, is sent again.
@@ -129,7 +130,7 @@ mod tests {
         parts.is_stored(1, Some("\"mine\"".into()));
         parts.is_stored(3, None);
         parts.reconcile(vec![listed(1, 5 << 20), listed(2, 7), listed(9, 5 << 20)]);
-        assert_eq!(parts.todo, BTreeSet::from([2, 3]));
+        assert!(parts.todo.keys().eq([&2, &3]));
         assert_eq!(parts.acknowledged, 5 << 20);
         assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"mine\"".into()) }]);
     }

@@ -29,9 +29,9 @@ impl Machine {
     /// Gives free slots to the files in turn, one part each.
     pub(super) fn fill_slots(&mut self, now: u64) {
         while self.flights.len() < self.slots() {
-            let after = self.served.map_or(0, |file| file.0.saturating_add(1));
-            let later = self.active.range(FileId(after)..);
-            let earlier = self.active.range(..FileId(after));
+            let after = FileId(self.served.map_or(0, |file| file.0.saturating_add(1)));
+            let later = self.active.from(&after).map(|(file, ())| file);
+            let earlier = self.active.keys();
             let next = later
                 .chain(earlier)
                 .find_map(|file| self.next_part(*file, now).map(|number| (*file, number)));
@@ -44,7 +44,7 @@ impl Machine {
     fn next_part(&self, file: FileId, now: u64) -> Option<u32> {
         let upload = self.uploads.get(&file)?;
         let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { return None };
-        remote.grants.usable(&self.clock, now).find(|number| remote.parts.todo.contains(number))
+        remote.grants.usable(&self.clock, now).find(|number| remote.parts.todo.contains_key(number))
     }
 
     fn send(&mut self, now: u64, file: FileId, number: u32) {
@@ -59,7 +59,7 @@ impl Machine {
         let len = range.end - range.start;
         let stalled_at = now.saturating_add(STALL_MS);
         self.flights.insert(put, Flight { file, number, loaded: 0, len, stalled_at });
-        self.changed.insert(file);
+        self.changed.insert(file, ());
         self.effects.push_back(Effect::Put { put, file, range, grant });
     }
 
@@ -82,7 +82,7 @@ impl Machine {
         let acknowledged = upload.remote.as_ref().map_or(0, |remote| remote.parts.acknowledged);
         let on_its_way: u64 = self.flights.values().filter(|f| f.file == file).map(|f| f.loaded).sum();
         upload.shown = upload.shown.max(acknowledged.saturating_add(on_its_way)).min(upload.info.size);
-        self.changed.insert(file);
+        self.changed.insert(file, ());
     }
 
     pub(super) fn put_ended(&mut self, now: u64, put: PutId, result: Result<Stored, PutFailure>) {
@@ -140,7 +140,7 @@ impl Machine {
         if trouble.refusals != 1 {
             upload.trouble = Some(error.kind);
         }
-        self.changed.insert(file);
+        self.changed.insert(file, ());
         if matches!(failure, PutFailure::NoAnswer) {
             self.probe(now, file);
         }

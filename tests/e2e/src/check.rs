@@ -89,7 +89,7 @@ pub(crate) fn plain_sentence(text: &str) -> Result<()> {
 pub(crate) fn handles(event: &Event, kind: &str) -> Result<()> {
     let detail = &event.detail;
     ensure!(event.kind == kind, "expected {kind}, got {event:?}");
-    ensure!(detail["fileId"].is_string() && !event.text("fileId").is_empty(), "fileId: {detail}");
+    ensure!(detail["fileId"].is_u64(), "fileId: {detail}");
     ensure!(detail["name"].is_string(), "name: {detail}");
     ensure!(detail["size"].is_u64(), "size: {detail}");
     ensure!(detail["loaded"].is_u64(), "loaded: {detail}");
@@ -113,11 +113,11 @@ pub(crate) fn never_backwards(events: &[Event]) -> Result<()> {
     for event in events {
         if event.kind == "windlass-error" {
             // A retry may begin anew.
-            last.remove(event.text("fileId"));
+            last.remove(&event.file_id());
             continue;
         }
         let loaded = event.detail["loaded"].as_u64().unwrap_or_default();
-        let before = last.insert(event.text("fileId"), loaded).unwrap_or_default();
+        let before = last.insert(event.file_id(), loaded).unwrap_or_default();
         ensure!(loaded >= before, "loaded went back from {before} to {loaded}: {event:?}");
     }
     Ok(())

@@ -43,6 +43,14 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// `fileId` as the row's `data-file-id` writes it.
+    pub(crate) fn file_id(&self) -> String {
+        match &self.detail["fileId"] {
+            Value::String(id) => id.clone(),
+            id => id.to_string(),
+        }
+    }
+
     /// A text field of the detail, or nothing.
     pub(crate) fn text(&self, field: &str) -> &str {
         self.detail[field].as_str().unwrap_or_default()

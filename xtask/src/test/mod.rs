@@ -101,3 +101,21 @@ fn summary(results: &[(&str, Outcome, Duration)]) -> ExitCode {
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed > 0 || forbidden { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Request> {
+        parse(lexopt::Parser::from_args(words))
+    }
+
+    #[test]
+    fn rings_and_filter_are_told_apart() {
+        let request = parsed(&["host", "e2e", "--", "chromium", "--nocapture"]).unwrap();
+        assert_eq!(request.rings.iter().map(|ring| ring.name).collect::<Vec<_>>(), ["host", "e2e"]);
+        assert_eq!(request.filter, ["chromium", "--nocapture"]);
+        assert_eq!(parsed(&[]).unwrap().rings.len(), RINGS.len());
+        assert!(parsed(&["hots"]).unwrap_err().to_string().contains("there are fmt, clippy, host"));
+    }
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
-use crate::run::{cargo, live, on_path, say};
+use crate::run::{cargo, live, on_path, quiet, say};
 use crate::setup::{debian, node, python, rust};
 use crate::test::Outcome;
 use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
@@ -80,13 +80,16 @@ fn wasm(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     let toolchain = rust::wasm_toolchain(place)?;
     let runner = rust::wasm_test_runner(place)?;
     let driver = on_path("chromedriver").context("chromedriver is not on PATH")?;
+    // In two steps and never with `--quiet`, which cargo would pass on to a runner that does not know it.
+    let tests = ["test", "--package", "windlass", "--target", TARGET, "--tests"];
+    quiet("Building the tests of the browser side", toolchain.cargo(place)?.args(tests).arg("--no-run"))?;
     let mut command = toolchain.cargo(place)?;
-    command
-        .args(["test", "--quiet", "--package", "windlass", "--target", TARGET, "--tests", "--"])
-        .args(filter);
+    command.args(tests).arg("--").args(filter);
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner).env("CHROMEDRIVER", driver);
-    // In a loaded CI the first page may take longer than the runner's own patience.
+    // On a loaded machine the first page may take longer than the runner's own patience.
     command.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60").env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+    // Where the runner gave up says nothing about the test that failed.
+    command.env("RUST_LIB_BACKTRACE", "0");
     live("Testing the browser side in Chromium", &mut command)?;
     Ok(Outcome::Passed)
 }

@@ -10,8 +10,8 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
-    HeaderValue,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
 };
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -50,6 +50,11 @@ async fn carry_out(shared: &Shared, request: Request<Incoming>, plan: Plan) -> R
     let mut answer = match plan.end {
         End::Forward => forward(shared, request, plan.rate).await?,
         End::Edit(edit) => {
+            let mut request = request;
+            // The whole answer, in plain text.
+            for name in [ACCEPT_ENCODING, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+                request.headers_mut().remove(name);
+            }
             let (mut head, body) = forward(shared, request, plan.rate).await?.into_parts();
             head.headers.remove(CONTENT_LENGTH);
             let body = edit(body.collect().await?.to_bytes());

@@ -16,11 +16,11 @@ pub(crate) fn busy_third(seen: &Seen) -> Plan {
     }
 }
 
-/// Every third PUT loses its connection in the middle of the body. Half of them on a fresh connection, since
-/// Chromium itself sends a PUT again when a reused one is reset.
+/// Every third PUT loses its connection in the middle of the body. Some of them on a fresh connection, since
+/// Chromium itself sends a PUT again when a reused one is reset; a preflight's connection is reused as well.
 pub(crate) fn dropped_third(seen: &Seen) -> Plan {
     if !seen.is_put() {
-        return Plan::forward();
+        return if seen.nth.is_multiple_of(2) { Plan::forward().closing() } else { Plan::forward() };
     }
     match (seen.nth % 3, (seen.nth / 3) % 2) {
         (0, _) => Plan::drop_after(96 * 1024),

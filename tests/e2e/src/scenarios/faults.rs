@@ -49,6 +49,10 @@ pub(crate) async fn dropped(cx: &Cx<'_>) -> Result<()> {
     let dropped = dropped.count();
     cx.note(&format!("{} PUTs, {dropped} dropped, {fresh} of them on a fresh connection", puts.len()));
     ensure!(dropped >= 3, "only {dropped} of {} PUTs were dropped", puts.len());
+    ensure!(
+        fresh >= 1,
+        "no fresh connection was dropped, so the browser may have hidden it all from the page"
+    );
     Ok(())
 }
 

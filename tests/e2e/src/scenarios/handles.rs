@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
+use crate::page::Event;
 use crate::proxy::rules;
 
 /// Every event has its fields; progress is seen on the way, never goes back and ends at the size.
@@ -23,8 +24,7 @@ pub(crate) async fn events(cx: &Cx<'_>) -> Result<()> {
     let mut steps: Vec<_> = progress.iter().filter_map(|event| event.detail["loaded"].as_u64()).collect();
     steps.dedup();
     ensure!(steps.len() >= 5, "progress in only {} steps: {steps:?}", steps.len());
-    let ids: std::collections::HashSet<_> =
-        page.events().await?.iter().map(|event| event.text("fileId").to_owned()).collect();
+    let ids: std::collections::HashSet<_> = page.events().await?.iter().map(Event::file_id).collect();
     ensure!(ids.len() == 1, "one file, but events name {ids:?}");
     let row = page.only_row().await?;
     ensure!(ids.contains(&row.id), "the row's id is another one: {row:?}");

@@ -19,6 +19,8 @@ pub(crate) async fn each_its_sentence(cx: &Cx<'_>) -> Result<()> {
     let mut told = Vec::new();
     told.push(("endpoint-not-found", wrong_endpoint(cx).await.context("an endpoint that is not there")?));
     told.push(("network", nothing_listens(cx).await.context("nothing listens")?));
+    let dropped = nobody_answers(cx).await.context("connections dropped")?;
+    ensure!(dropped.0 == "network", "a dropped call is {dropped:?}");
     told.push(("unauthorized", not_signed_in(cx).await.context("401")?));
     told.push(("too-large", too_large(cx).await.context("413")?));
     told.push(("store-full", full_disk(cx).await.context("a full disk")?));
@@ -45,6 +47,17 @@ async fn nothing_listens(cx: &Cx<'_>) -> Result<(String, String)> {
     let (_world, page) = cx.start().await?;
     let file = cx.lab.files.shared("nobody.bin", MIB).await?;
     page.set_endpoint(&format!("http://127.0.0.1:{}/windlass", free_port().await?)).await?;
+    page.give_files(&[&file.path]).await?;
+    check::refused(&page, LIMIT).await
+}
+
+/// At the page's own origin, where no content security policy stands before the network.
+async fn nobody_answers(cx: &Cx<'_>) -> Result<(String, String)> {
+    let (world, page) = cx.start().await?;
+    let file = cx.lab.files.shared("unanswered.bin", MIB).await?;
+    world.front.set_rule(|seen| {
+        if seen.path.starts_with("/windlass/") { Plan::drop_after(0) } else { Plan::forward() }
+    });
     page.give_files(&[&file.path]).await?;
     check::refused(&page, LIMIT).await
 }

@@ -49,6 +49,8 @@ pub(crate) async fn one_fails_and_is_retried(cx: &Cx<'_>) -> Result<()> {
 
     world.store.heal();
     page.click(failed[0], "retry").await?;
+    let again = |row: &crate::page::Row| row.phase != "failed";
+    page.wait_rows(3, Duration::from_secs(5), "begun again", again).await?;
     check::all_done(&world, &page, &[&good, &bad, &late], Duration::from_secs(30)).await?;
     let stored = world.object(check::completion(&page, &bad.name).await?.text("key"))?;
     ensure!(sha256(&stored).await? == bad.sha256);

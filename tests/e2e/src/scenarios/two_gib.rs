@@ -9,18 +9,25 @@ use crate::cx::Cx;
 use crate::files::MIB;
 use crate::page::Page;
 use crate::proxy::Plan;
+use crate::world::World;
 
 const SIZE: u64 = 2048 * MIB;
 const MOST_GROWTH: f64 = 64.0 * MIB as f64;
 
-/// Catches the wasm memory, which the page's glue keeps to itself.
-const CATCH_MEMORY: &str = "<script>(() => {
-    const keep = (made) => { const memory = (made.instance ?? made).exports?.memory; if (memory) window.__memory = memory; return made; };
+/// Catches the wasm memory, which the page's glue keeps to itself. Put before each of its own scripts, since the
+/// page's content security policy lets no other in.
+const CATCH_MEMORY: &str = "if (!globalThis.__caught) {
+    globalThis.__caught = true;
+    const keep = (made) => {
+        const memory = (made.instance ?? made).exports?.memory;
+        if (memory) globalThis.__memory = memory;
+        return made;
+    };
     for (const name of ['instantiate', 'instantiateStreaming']) {
         const real = WebAssembly[name];
         WebAssembly[name] = (...args) => real.apply(WebAssembly, args).then(keep);
     }
-})();</script>";
+}\n";
 
 const HEARTBEAT: &str = "window.__gaps = []; let last = performance.now();
     setInterval(() => { const now = performance.now(); window.__gaps.push(now - last - 20); last = now; }, 20);
@@ -40,12 +47,13 @@ const GAPS: &str = "const sorted = (list) => list.slice().sort((a, b) => a - b);
 /// At least four PUTs at once, at most 64 MiB more memory, no long gap, and the right object.
 pub(crate) async fn flat(cx: &Cx<'_>) -> Result<()> {
     let file = cx.lab.files.own(&cx.folder("own"), "two gib.bin", SIZE).await?;
-    let (world, _) = cx.start().await?;
-    world.front.set_rule(|seen| match &*seen.path {
-        "/" | "/index.html" => Plan::edit(|html| {
-            String::from_utf8_lossy(&html).replacen("<head>", &format!("<head>{CATCH_MEMORY}"), 1).into()
-        }),
-        _ => Plan::forward(),
+    let world = World::start(cx.lab).await?;
+    world.front.set_rule(|seen| {
+        if seen.path.rsplit('.').next() == Some("js") {
+            Plan::edit(|script| [CATCH_MEMORY.as_bytes(), &script].concat().into())
+        } else {
+            Plan::forward()
+        }
     });
     let page = cx.open(&world).await?;
     page.js(HEARTBEAT, vec![]).await?;
