@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'bad-answer'
   | 'unauthorized'
   | 'forbidden'
+  | 'id-refused'
   | 'too-large'
   | 'type-refused'
   | 'rejected'

@@ -85,6 +85,9 @@ kinds! {
     /// 403 from the backend.
     Forbidden = "forbidden",
         "You are not allowed to upload this file here.";
+    /// The backend does not know the upload's id for its own.
+    IdRefused = "id-refused",
+        "This upload was not started here, or something changed it on its way. Try again to start it anew.";
     /// 413 from the backend.
     TooLarge = "too-large",
         "This file is too large to be uploaded here. Choose a smaller one.";
@@ -137,6 +140,7 @@ impl Error {
     pub fn from_problem(route: Route, problem: &Problem) -> Self {
         let (kind, status) = match problem.status {
             401 => (Kind::Unauthorized, Status::Permanent),
+            403 if problem.code == problem_code::ID_REFUSED => (Kind::IdRefused, Status::Permanent),
             403 => (Kind::Forbidden, Status::Permanent),
             404 if problem.code == problem_code::UPLOAD_GONE => (Kind::UploadGone, Status::Permanent),
             410 => (Kind::UploadGone, Status::Permanent),

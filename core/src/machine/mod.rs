@@ -129,7 +129,10 @@ impl Machine {
     /// When to send [`Event::Wake`], if nothing happens before.
     pub fn next_deadline(&self) -> Option<u64> {
         let calls = self.calls.values().map(|call| call.deadline);
-        let flights = self.flights.values().map(|flight| flight.stalled_at);
+        let flights = self
+            .flights
+            .values()
+            .map(|flight| flight.look_at.map_or(flight.stalled_at, |at| at.min(flight.stalled_at)));
         let gates = self.gates.values().filter_map(Gate::opens).filter(|opens| *opens > self.now);
         let active = self.active.keys().filter_map(|file| self.uploads.get(file));
         let parts = active.filter_map(|upload| upload.remote.as_ref()?.parts.next_wake());
@@ -306,6 +309,11 @@ impl Machine {
 const fn starts_clean(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::FileUnreadable | Kind::UploadGone | Kind::SizeMismatch | Kind::BadAnswer | Kind::Forbidden
+        Kind::FileUnreadable
+            | Kind::IdRefused
+            | Kind::UploadGone
+            | Kind::SizeMismatch
+            | Kind::BadAnswer
+            | Kind::Forbidden
     )
 }

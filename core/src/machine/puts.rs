@@ -8,6 +8,10 @@ use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
 /// A part that moves no byte for this many milliseconds is given up and sent again.
 const STALL_MS: u64 = 90_000;
 
+/// After this many quiet milliseconds the file is looked at: Firefox and WebKit let a part of a file that is gone
+/// or has become shorter hang for ever.
+const QUIET_MS: u64 = 5_000;
+
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
 const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
@@ -19,6 +23,8 @@ pub(super) struct Flight {
     pub(super) loaded: u64,
     pub(super) len: u64,
     pub(super) stalled_at: u64,
+    /// When to look at the file, unless something moves before; once for each silence.
+    pub(super) look_at: Option<u64>,
 }
 
 impl Machine {
@@ -58,7 +64,8 @@ impl Machine {
         let put = PutId(self.last_put);
         let len = range.end - range.start;
         let stalled_at = now.saturating_add(STALL_MS);
-        self.flights.insert(put, Flight { file, number, loaded: 0, len, stalled_at });
+        let look_at = Some(now.saturating_add(QUIET_MS));
+        self.flights.insert(put, Flight { file, number, loaded: 0, len, stalled_at, look_at });
         self.changed.insert(file, ());
         self.effects.push_back(Effect::Put { put, file, range, grant });
     }
@@ -69,6 +76,7 @@ impl Machine {
         let Some(more) = loaded.checked_sub(flight.loaded).filter(|more| *more > 0) else { return };
         flight.loaded = loaded;
         flight.stalled_at = now.saturating_add(STALL_MS);
+        flight.look_at = Some(now.saturating_add(QUIET_MS));
         let file = flight.file;
         if let Some(upload) = self.uploads.get_mut(&file) {
             upload.speed.add(now, more);
@@ -152,6 +160,14 @@ impl Machine {
         for put in stalled {
             self.effects.push_back(Effect::AbortPut(put));
             self.put_ended(now, put, Err(PutFailure::Stalled));
+        }
+        let quiet = self.flights.iter().filter(|(_, flight)| flight.look_at.is_some_and(|at| at <= now));
+        let quiet: Vec<_> = quiet.map(|(put, flight)| (*put, flight.file)).collect();
+        for (put, file) in quiet {
+            if let Some(flight) = self.flights.get_mut(&put) {
+                flight.look_at = None;
+            }
+            self.probe(now, file);
         }
     }
 }

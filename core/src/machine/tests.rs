@@ -474,6 +474,23 @@ fn a_changed_file_fails_at_once_and_leaves_nothing_at_the_store() {
 }
 
 #[test]
+fn a_part_that_hangs_has_its_file_looked_at_once() {
+    let mut world = World::new(7, 0);
+    world.add(&[10]);
+    while world.puts.is_empty() {
+        world.step();
+    }
+    world.now = world.machine.next_deadline().unwrap();
+    world.tell(Event::Wake);
+    let (probe, file) = world.probes.pop_first().unwrap();
+    world.tell(Event::Probed { probe, readable: true });
+    assert_eq!(world.stage(file), Some(Stage::Uploading));
+    world.now = world.machine.next_deadline().unwrap();
+    world.tell(Event::Wake);
+    assert!(world.probes.is_empty() && world.puts.is_empty(), "now the part itself is given up");
+}
+
+#[test]
 fn progress_does_not_run_backwards_when_a_part_is_sent_again() {
     let mut world = World::new(7, 0);
     world.add(&[12 * MIB]);

@@ -194,6 +194,7 @@ async fn firefox(profile: &Path, port: u16, dark: bool) -> Result<(Vec<Proc>, Ca
                 "ui.systemUsesDarkTheme": i32::from(dark),
                 "layout.css.prefers-color-scheme.content-override": i32::from(!dark),
                 "network.proxy.type": 0,
+                "browser.chrome.site_icons": false,
                 "datareporting.policy.dataSubmissionEnabled": false,
             },
         },

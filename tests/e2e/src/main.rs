@@ -77,6 +77,10 @@ fn trials(runtime: &Arc<Runtime>, lab: &Arc<Lab>, times: &Times) -> Vec<Trial> {
 async fn run(lab: &Lab, engine: Engine, scenario: &Scenario) -> Result<()> {
     let mut slot = lab.browser(engine).await?;
     let session = slot.as_ref().context("a browser was just started")?;
+    if engine == Engine::Chromium {
+        // Reading empties it, so that a failure shows only its own lines.
+        let _ = session.driver.browser_log().await;
+    }
     let cx = Cx::new(lab, engine, scenario.name, session);
     let outcome = match tokio::time::timeout(scenario.deadline, (scenario.run)(&cx)).await {
         Ok(outcome) => outcome,

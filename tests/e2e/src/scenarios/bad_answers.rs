@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use hyper::Method;
 
 use crate::check;
 use crate::cx::Cx;
@@ -65,13 +64,8 @@ pub(crate) async fn tampered_id(cx: &Cx<'_>) -> Result<()> {
         page.give_files(&[&file.path]).await?;
         let (code, sentence) = check::refused(&page, LIMIT).await.with_context(|| name.to_owned())?;
         cx.note(&format!("{name}: {code}: {sentence}"));
-        ensure!(code == "id-refused", "the code is {code:?}, with {sentence:?}");
-        let refused = world
-            .front
-            .of(&Method::POST)
-            .iter()
-            .any(|call| call.status == Some(403) || call.status == Some(200));
-        ensure!(refused, "the server was never asked with the changed id");
+        ensure!(code == "forbidden", "the code is {code:?}, with {sentence:?}");
+        ensure!(world.objects()?.is_empty() || size <= 5 * MIB, "stored: {:?}", world.objects()?);
     }
     Ok(())
 }

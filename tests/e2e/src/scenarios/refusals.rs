@@ -9,7 +9,7 @@ use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::proc::free_port;
-use crate::proxy::Plan;
+use crate::proxy::{Plan, rules};
 use crate::world::Options;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) async fn each_its_sentence(cx: &Cx<'_>) -> Result<()> {
     let mut told = Vec::new();
     told.push(("endpoint-not-found", wrong_endpoint(cx).await.context("an endpoint that is not there")?));
+    let not_found = no_such_page(cx).await.context("404")?;
+    ensure!(not_found.0 == "endpoint-not-found", "a 404 is {not_found:?}");
     told.push(("network", nothing_listens(cx).await.context("nothing listens")?));
     let dropped = nobody_answers(cx).await.context("connections dropped")?;
     ensure!(dropped.0 == "network", "a dropped call is {dropped:?}");
@@ -39,6 +41,15 @@ async fn wrong_endpoint(cx: &Cx<'_>) -> Result<(String, String)> {
     let (_world, page) = cx.start().await?;
     let file = cx.lab.files.shared("nowhere.bin", MIB).await?;
     page.set_endpoint("/not-windlass").await?;
+    page.give_files(&[&file.path]).await?;
+    check::refused(&page, LIMIT).await
+}
+
+/// As web servers answer that know no such path; the demo's own answers 405.
+async fn no_such_page(cx: &Cx<'_>) -> Result<(String, String)> {
+    let (world, page) = cx.start().await?;
+    let file = cx.lab.files.shared("not found.bin", MIB).await?;
+    world.front.set_rule(rules::call_answers("create", 404, "text/html", "<h1>404 Not Found</h1>"));
     page.give_files(&[&file.path]).await?;
     check::refused(&page, LIMIT).await
 }
