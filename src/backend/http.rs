@@ -37,17 +37,28 @@ impl fmt::Debug for Http {
 impl Http {
     /// Asks, and reads the answer. Dropping the future gives the call up.
     pub async fn call(&self, request: Request) -> Result<Answer, CallFailure> {
+        let json = match &request {
+            Request::Create(request) => to_json(request),
+            Request::Sign(request) => to_json(request),
+            Request::List(request) => to_json(request),
+            Request::Complete(request) => to_json(request),
+            Request::Abort(request) => to_json(request),
+        };
+        let json = json.ok_or_else(|| CallFailure::Malformed("the request is not JSON".into()))?;
         let route = request.route();
-        match request {
-            Request::Create(request) => self.post(route, &request).await.map(Answer::Create),
-            Request::Sign(request) => self.post(route, &request).await.map(Answer::Sign),
-            Request::List(request) => self.post(route, &request).await.map(Answer::List),
-            Request::Complete(request) => self.post(route, &request).await.map(Answer::Complete),
-            Request::Abort(request) => self.post(route, &request).await.map(Answer::Abort),
-        }
+        let text = self.post(route, json).await?;
+        let answer = match route {
+            Route::Create => from_json(&text).map(Answer::Create),
+            Route::Sign => from_json(&text).map(Answer::Sign),
+            Route::List => from_json(&text).map(Answer::List),
+            Route::Complete => from_json(&text).map(Answer::Complete),
+            Route::Abort => from_json(&text).map(Answer::Abort),
+        };
+        answer.map_err(CallFailure::Malformed)
     }
 
-    async fn post<T: DeserializeOwned>(&self, route: Route, body: &impl Serialize) -> Result<T, CallFailure> {
+    /// The one function that waits; it is not generic, since each copy of it would cost 3 KB of wasm.
+    async fn post(&self, route: Route, json: String) -> Result<String, CallFailure> {
         let unsendable = |_| CallFailure::Malformed("the endpoint or a header is not a valid one".into());
         let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
         let credentials =
@@ -56,15 +67,10 @@ impl Http {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let json = to_json(body).ok_or_else(|| CallFailure::Malformed("the request is not JSON".into()))?;
         let request = request.header("content-type", "application/json").body(json).map_err(unsendable)?;
         let response = request.send().await.map_err(|_| CallFailure::NoAnswer)?;
         let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
-        if response.ok() {
-            from_json(&text).map_err(CallFailure::Malformed)
-        } else {
-            Err(refusal(&response, &text))
-        }
+        if response.ok() { Ok(text) } else { Err(refusal(&response, &text)) }
     }
 }
 

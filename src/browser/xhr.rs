@@ -1,4 +1,4 @@
-//! One part on its way: XMLHttpRequest, because nothing else in a browser tells how much of a body has left.
+//! One part on its way: `XMLHttpRequest`, because nothing else in a browser tells how much of a body has left.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,8 +18,8 @@ pub struct Put {
     xhr: XmlHttpRequest,
     loaded: Rc<Cell<u64>>,
     told: Cell<u64>,
-    _on_progress: Closure<dyn FnMut(ProgressEvent)>,
-    _on_end: Closure<dyn FnMut(web_sys::Event)>,
+    on_progress: Closure<dyn FnMut(ProgressEvent)>,
+    on_end: Closure<dyn FnMut(web_sys::Event)>,
 }
 
 impl std::fmt::Debug for Put {
@@ -50,7 +50,7 @@ impl Put {
             let xhr = xhr.clone();
             Closure::new(move |event: web_sys::Event| ended(outcome(&xhr, &event.type_())))
         };
-        let put = Self { xhr, loaded, told: Cell::new(0), _on_progress: on_progress, _on_end: on_end };
+        let put = Self { xhr, loaded, told: Cell::new(0), on_progress, on_end };
         put.start(grant, body).map_err(|_| PutFailure::Unsendable)?;
         Ok(put)
     }
@@ -60,11 +60,11 @@ impl Put {
         for (name, value) in &grant.headers {
             self.xhr.set_request_header(name, value)?;
         }
-        let on_end = self._on_end.as_ref().unchecked_ref();
+        let on_end = self.on_end.as_ref().unchecked_ref();
         self.xhr.set_onload(Some(on_end));
         self.xhr.set_onerror(Some(on_end));
         self.xhr.set_onabort(Some(on_end));
-        self.xhr.upload()?.set_onprogress(Some(self._on_progress.as_ref().unchecked_ref()));
+        self.xhr.upload()?.set_onprogress(Some(self.on_progress.as_ref().unchecked_ref()));
         self.xhr.send_with_opt_blob(Some(body))
     }
 

@@ -1,5 +1,7 @@
 //! What the rows show, kept up with the driver: the bar with every frame, words only as fast as a person reads.
 
+use std::time::Duration;
+
 use leptos::prelude::Update as _;
 use leptos::prelude::*;
 use windlass_core::machine::{FileId, Stage, View};
@@ -7,7 +9,6 @@ use windlass_core::map::Map;
 
 use super::format::Formats;
 use super::words;
-use crate::browser::clock;
 use crate::driver::{Driver, Update};
 
 /// Words and numbers of a running upload change at most this often, in milliseconds.
@@ -21,7 +22,8 @@ pub(super) struct Signals {
     pub(super) status: RwSignal<String>,
     /// From 0 to 1.
     pub(super) fraction: RwSignal<f64>,
-    worded_at: StoredValue<u64>,
+    /// What the words will tell when they next change.
+    next: StoredValue<Option<View>>,
     in_trouble: StoredValue<bool>,
 }
 
@@ -104,23 +106,31 @@ impl Signals {
             stage: RwSignal::new(view.stage),
             status: RwSignal::new(words::status(view, formats)),
             fraction: RwSignal::new(fraction(view)),
-            worded_at: StoredValue::new(clock::now()),
+            next: StoredValue::new(None),
             in_trouble: StoredValue::new(false),
         }
     }
 
     fn show(self, view: &View, formats: &Formats) {
         self.fraction.set(fraction(view));
-        let now = clock::now();
         let moved =
             self.stage.get_untracked() != view.stage || self.in_trouble.get_value() != view.trouble.is_some();
-        if moved || now.saturating_sub(self.worded_at.get_value()) >= WORDS_MS {
-            self.worded_at.set_value(now);
-            self.in_trouble.set_value(view.trouble.is_some());
-            self.status.set(words::status(view, formats));
-        }
+        self.in_trouble.set_value(view.trouble.is_some());
         if moved {
+            self.status.set(words::status(view, formats));
             self.stage.set(view.stage);
+        }
+        let is_due = self.next.with_value(Option::is_some);
+        self.next.set_value((!moved).then(|| view.clone()));
+        if !moved && !is_due {
+            let formats = formats.clone();
+            let words = move || {
+                // The row may be gone by now.
+                if let Some(Some(view)) = self.next.try_update_value(Option::take) {
+                    self.status.set(words::status(&view, &formats));
+                }
+            };
+            set_timeout(words, Duration::from_millis(WORDS_MS));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every word the widget says, in one place.
 
-use windlass_core::error::Kind;
+use windlass_core::error::{Error, Kind};
 use windlass_core::machine::{Stage, View};
 
 use super::format::Formats;
@@ -21,7 +21,7 @@ pub(super) fn label(action: &str, name: &str) -> String {
 pub(super) fn status(view: &View, formats: &Formats) -> String {
     let size = formats.bytes(view.size);
     match view.stage {
-        Stage::Queued if view.trouble.is_some() => trouble(view.trouble).to_owned(),
+        Stage::Queued | Stage::Completing if view.trouble.is_some() => trouble(view.trouble).to_owned(),
         Stage::Queued => format!("{size} · waiting"),
         Stage::Uploading => {
             let mut line = vec![format!("{} of {size}", formats.bytes(view.loaded))];
@@ -33,10 +33,9 @@ pub(super) fn status(view: &View, formats: &Formats) -> String {
             }
             line.join(" · ")
         }
-        Stage::Completing if view.trouble.is_some() => trouble(view.trouble).to_owned(),
         Stage::Completing => "finishing …".to_owned(),
         Stage::Done => format!("{size} · uploaded"),
-        Stage::Failed => view.error.as_ref().map(|error| error.sentence()).unwrap_or_default(),
+        Stage::Failed => view.error.as_ref().map(Error::sentence).unwrap_or_default(),
         Stage::Canceled => "canceled".to_owned(),
     }
 }
@@ -48,7 +47,7 @@ pub(super) fn news(view: &View) -> Option<String> {
         Stage::Done => Some(format!("{name}: uploaded")),
         Stage::Canceled => Some(format!("{name}: canceled")),
         Stage::Failed => {
-            let sentence = view.error.as_ref().map(|error| error.sentence()).unwrap_or_default();
+            let sentence = view.error.as_ref().map(Error::sentence).unwrap_or_default();
             Some(format!("{name}: {sentence}"))
         }
         _ => None,
