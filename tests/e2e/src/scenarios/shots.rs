@@ -48,10 +48,11 @@ pub(crate) async fn dark(cx: &Cx<'_>) -> Result<()> {
 
 async fn both(cx: &Cx<'_>, world: &World, page: &Page, colours: &str) -> Result<()> {
     let (large, small) = (
-        cx.lab.files.shared("Holiday video, the long cut.bin", 24 * MIB).await?,
+        // Much more than what browser and kernel take in at once, or the bar would be full at the first look.
+        cx.lab.files.shared("Holiday video, the long cut.bin", 160 * MIB).await?,
         cx.lab.files.shared("notes.bin", MIB).await?,
     );
-    world.store.set_rule(rules::slow_puts(2 * MIB));
+    world.store.set_rule(rules::slow_puts(3 * MIB));
     page.give_files(&[&small.path, &large.path]).await?;
     let far = |row: &crate::page::Row| row.phase == "done" || row.percent.is_some_and(|now| now > 15.0);
     page.wait_rows(2, Duration::from_secs(30), "on the way", far).await?;
