@@ -34,7 +34,9 @@ impl Lab {
         fs::create_dir_all(out.join("shots")).with_context(|| format!("cannot create {}", out.display()))?;
         let out = out.canonicalize()?;
         // Beside the results and not in /tmp, which may be small or in memory: a scenario needs 4 GiB.
-        let scratch = tempfile::Builder::new().prefix("run-").tempdir_in(&out)?;
+        remove_abandoned(&out);
+        let prefix = format!("run-{}-", std::process::id());
+        let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(&out)?;
         Ok(Self {
             files: Files::new(&scratch.path().join("files"))?,
             scratch: scratch.path().to_owned(),
@@ -81,6 +83,17 @@ impl Lab {
             if let Some(session) = slot.lock().await.take() {
                 session.close().await;
             }
+        }
+    }
+}
+
+/// A run that was killed outright leaves gigabytes behind.
+fn remove_abandoned(out: &Path) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let run = name.strip_prefix("run-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if run.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

@@ -16,6 +16,7 @@ mod proxy;
 mod scenarios;
 mod world;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -38,8 +39,8 @@ fn main() -> Result<ExitCode> {
     arguments.test_threads.get_or_insert(1);
     let runtime = Arc::new(Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
     let _inside = runtime.enter();
-    runtime.spawn(end_on_signal());
     let lab = Arc::new(Lab::new()?);
+    runtime.spawn(end_on_signal(lab.scratch.clone()));
     let times = Times::default();
     let conclusion = libtest_mimic::run(&arguments, trials(&runtime, &lab, &times));
     runtime.block_on(lab.close());
@@ -100,7 +101,7 @@ async fn run(lab: &Lab, engine: Engine, scenario: &Scenario) -> Result<()> {
     outcome
 }
 
-async fn end_on_signal() {
+async fn end_on_signal(scratch: PathBuf) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -111,5 +112,6 @@ async fn end_on_signal() {
         _ = terminate.recv() => {}
     }
     proc::sweep();
+    let _ = std::fs::remove_dir_all(scratch);
     std::process::exit(130);
 }
