@@ -39,6 +39,7 @@ fn main() -> Result<ExitCode> {
     arguments.test_threads.get_or_insert(1);
     let runtime = Arc::new(Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
     let _inside = runtime.enter();
+    proc::sweep_abandoned();
     let lab = Arc::new(Lab::new()?);
     runtime.spawn(end_on_signal(lab.scratch.clone()));
     let times = Times::default();

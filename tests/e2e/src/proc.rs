@@ -152,13 +152,27 @@ fn mark() -> &'static str {
 
 /// Kills what this run started and what left its process group (browsers do). Nothing else carries the mark.
 pub(crate) fn sweep() {
-    let needle = format!("{MARK}={}", mark());
+    let ours = format!("{MARK}={}", mark());
+    kill_marked(|entry| entry == ours.as_bytes());
+}
+
+/// Kills what runs left behind that were killed outright: their mark begins with the id of a process that is gone.
+pub(crate) fn sweep_abandoned() {
+    let before = format!("{MARK}=");
+    kill_marked(|entry| {
+        let value = entry.strip_prefix(before.as_bytes()).and_then(|value| std::str::from_utf8(value).ok());
+        let run = value.and_then(|value| value.split('-').next()?.parse::<u32>().ok());
+        run.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists())
+    });
+}
+
+fn kill_marked(is_marked: impl Fn(&[u8]) -> bool) {
     let Ok(processes) = std::fs::read_dir("/proc") else { return };
     for process in processes.flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let ours = std::fs::read(process.path().join("environ"))
-            .is_ok_and(|env| env.split(|&byte| byte == 0).any(|entry| entry == needle.as_bytes()));
-        if ours && let Some(pid) = Pid::from_raw(pid) {
+        let marked = std::fs::read(process.path().join("environ"))
+            .is_ok_and(|env| env.split(|&byte| byte == 0).any(&is_marked));
+        if marked && let Some(pid) = Pid::from_raw(pid) {
             let _ = kill_process(pid, Signal::KILL);
         }
     }

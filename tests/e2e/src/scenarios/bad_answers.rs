@@ -64,7 +64,7 @@ pub(crate) async fn tampered_id(cx: &Cx<'_>) -> Result<()> {
         page.give_files(&[&file.path]).await?;
         let (code, sentence) = check::refused(&page, LIMIT).await.with_context(|| name.to_owned())?;
         cx.note(&format!("{name}: {code}: {sentence}"));
-        ensure!(code == "forbidden", "the code is {code:?}, with {sentence:?}");
+        ensure!(code == "id-refused", "the code is {code:?}, with {sentence:?}");
         ensure!(world.objects()?.is_empty() || size <= 5 * MIB, "stored: {:?}", world.objects()?);
     }
     Ok(())
