@@ -156,6 +156,8 @@ impl Artifact {
             .input_path(compiled)
             .out_name(self.name)
             .web(true)?
+            // The library's default leaves the wasm's address to the page; the command's does not, nor do we.
+            .omit_default_module_path(false)
             .typescript(true)
             .debug(profile == Profile::Dev)
             .keep_debug(profile == Profile::Dev)

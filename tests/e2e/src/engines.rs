@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{Capabilities, WebDriver};
 
+use crate::http;
 use crate::proc::{Proc, command, env_path, free_port, program};
 
 /// A browser engine.
@@ -94,8 +95,8 @@ impl Session {
     pub(crate) async fn chromium_command(&self, name: &str, parameters: Value) -> Result<()> {
         let url = format!("{}/session/{}/goog/cdp/execute", self.at, self.driver.session_id());
         let body = json!({ "cmd": name, "params": parameters }).to_string();
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        let answer = http.post(url).header("content-type", "application/json").body(body).send().await?;
+        let answer =
+            http::client().post(url).header("content-type", "application/json").body(body).send().await?;
         let status = answer.status();
         ensure!(status.is_success(), "{name}: {status} {}", answer.text().await?);
         Ok(())

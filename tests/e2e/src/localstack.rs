@@ -7,6 +7,7 @@ use rusty_s3::actions::S3Action as _;
 use rusty_s3::{Bucket, Credentials, Method, UrlStyle};
 use tempfile::TempDir;
 
+use crate::http;
 use crate::proc::{Proc, command, env_path, free_port};
 
 /// The account that `LocalStack` knows.
@@ -67,7 +68,7 @@ impl LocalStack {
             proc,
             bucket,
             credentials: Credentials::new(ACCESS_KEY, SECRET_KEY),
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: http::client(),
             _dir: dir,
         };
         store.make_bucket().await?;

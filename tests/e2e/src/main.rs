@@ -8,6 +8,7 @@ mod check;
 mod cx;
 mod engines;
 mod files;
+mod http;
 mod lab;
 mod localstack;
 mod page;
@@ -39,6 +40,7 @@ fn main() -> Result<ExitCode> {
     arguments.test_threads.get_or_insert(1);
     let runtime = Arc::new(Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
     let _inside = runtime.enter();
+    http::choose_tls();
     proc::sweep_abandoned();
     let lab = Arc::new(Lab::new()?);
     runtime.spawn(end_on_signal(lab.scratch.clone()));

@@ -58,8 +58,7 @@ pub(crate) fn lint_tools() -> Result<()> {
 pub(crate) fn geckodriver(place: &Place) -> Result<PathBuf> {
     let path = place.tools.join("bin/geckodriver");
     let wanted = format!("geckodriver {GECKODRIVER}");
-    let found = read(Command::new(&path).arg("--version"))
-        .is_ok_and(|version| version.split(" (").next().is_some_and(|name| name.trim() == wanted));
+    let found = read(Command::new(&path).arg("--version")).is_ok_and(|version| version.starts_with(&wanted));
     if !found {
         let install = |locked: &[&str]| {
             let mut command = cargo(&place.root);

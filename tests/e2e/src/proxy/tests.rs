@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Plan, Proxy, rules};
+use crate::http;
 
 /// Answers every request with the Host header and the number of body bytes it got.
 async fn target() -> std::net::SocketAddr {
@@ -45,7 +46,7 @@ async fn proxy() -> Proxy {
 }
 
 fn put(proxy: &Proxy, part: u32, bytes: usize) -> reqwest::RequestBuilder {
-    reqwest::Client::new()
+    http::client()
         .put(format!("{}/bucket/key?partNumber={part}&X-Amz-Signature=s", proxy.url()))
         .body(vec![7; bytes])
 }
