@@ -2,7 +2,6 @@
 #![cfg(target_arch = "wasm32")]
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use gloo_timers::future::TimeoutFuture;
@@ -16,6 +15,7 @@ use windlass::browser::frame::Frame;
 use windlass::driver::{Driver, Update};
 use windlass_core::error::Kind;
 use windlass_core::machine::{Config, Report, Stage};
+use windlass_core::map::Map;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -25,7 +25,7 @@ fn file(bytes: &[u8], name: &str) -> File {
 }
 
 fn driver(endpoint: &str) -> Driver {
-    let backend = Http { endpoint: endpoint.into(), headers: BTreeMap::new(), with_credentials: false };
+    let backend = Http { endpoint: endpoint.into(), headers: Map::new(), with_credentials: false };
     Driver::new(backend, Config { max_concurrent: 6 })
 }
 

@@ -4,9 +4,12 @@
 //! uses many. Keys here come mostly in rising order, where a sorted vector is as fast and a tenth of the code.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Keys in order, each with its value. Lookup is O(log n); inserting before others and removing move what follows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map<K, V>(Vec<(K, V)>);
 
 /// An ordered set; see [`Map`].
@@ -163,10 +166,20 @@ impl<K, V> IntoIterator for Map<K, V> {
     }
 }
 
+impl<K: Serialize, V: Serialize> Serialize for Map<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Map<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(|tree| Self(tree.into_iter().collect()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;

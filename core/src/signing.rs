@@ -74,14 +74,13 @@ fn is_good(grant: &Grant, clock: &ServerClock, now: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
+    use crate::map::Map;
     use crate::protocol::{GrantMethod, SecretUrl};
 
     fn grant(number: u32, expires_at: u64) -> Grant {
         let url = SecretUrl::new("https://store.example/part");
-        Grant { number, method: GrantMethod::Put, url, headers: BTreeMap::new(), expires_at }
+        Grant { number, method: GrantMethod::Put, url, headers: Map::new(), expires_at }
     }
 
     #[test]

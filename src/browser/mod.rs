@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod files;
 pub mod frame;
+pub mod json;
 pub mod xhr;

@@ -57,7 +57,7 @@ impl Put {
 
     fn start(&self, grant: &Grant, body: &Blob) -> Result<(), JsValue> {
         self.xhr.open(grant.method.as_str(), grant.url.reveal())?;
-        for (name, value) in &grant.headers {
+        for (name, value) in grant.headers.iter() {
             self.xhr.set_request_header(name, value)?;
         }
         let on_end = self.on_end.as_ref().unchecked_ref();

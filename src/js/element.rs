@@ -29,7 +29,7 @@ impl Mounted {
         options: JsValue,
         emit: Function,
     ) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(options)?.driver();
+        let driver = Options::read(&options)?.driver();
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -47,7 +47,7 @@ impl Mounted {
 
     /// Changes endpoint and headers from now on.
     pub fn configure(&self, options: JsValue) -> Result<(), js_sys::Error> {
-        self.driver.set_backend(Options::read(options)?.backend());
+        self.driver.set_backend(Options::read(&options)?.backend());
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Updates as plain objects for JavaScript; their shapes are typed in `www/index.d.ts`.
 
-use js_sys::{Object, Reflect};
 use wasm_bindgen::JsValue;
 use windlass_core::error::Status;
 use windlass_core::machine::{Report, Stage, View};
+use windlass_core::protocol::json::{Json, Object};
 
+use crate::browser::json;
 use crate::driver::Update;
 
 /// Calls `emit` with the event's name and its detail, for each event that an update is.
@@ -29,34 +30,25 @@ pub(super) fn events(update: &Update<'_>, emit: impl Fn(&str, &JsValue)) {
 
 /// One file as a plain object.
 pub(super) fn detail(view: &View) -> JsValue {
-    let object = Object::new();
-    let set = |name: &str, value: JsValue| {
-        // A fresh object takes a new property.
-        let _ = Reflect::set(&object, &name.into(), &value);
-    };
-    set("fileId", view.file.0.into());
-    set("name", view.name.as_str().into());
-    set("size", number(view.size));
-    set("stage", view.stage.as_str().into());
-    set("loaded", number(view.loaded));
-    set("speed", view.speed.map_or(JsValue::NULL, Into::into));
-    set("secondsLeft", view.seconds_left.map_or(JsValue::NULL, Into::into));
-    set("key", view.key.as_deref().map_or(JsValue::NULL, Into::into));
+    let mut object = Object::default();
+    object.number("fileId", view.file.0.into());
+    object.text("name", &view.name);
+    object.number("size", view.size);
+    object.text("stage", view.stage.as_str());
+    object.number("loaded", view.loaded);
+    object.put("speed", view.speed.map_or(Json::Null, Json::Number));
+    object.put("secondsLeft", view.seconds_left.map_or(Json::Null, Json::Number));
+    object.text_or_null("key", view.key.as_deref());
     if let Some(stored) = &view.object {
-        set("etag", stored.etag.as_deref().map_or(JsValue::NULL, Into::into));
-        set("url", stored.url.as_deref().map_or(JsValue::NULL, Into::into));
+        object.text_or_null("etag", stored.etag.as_deref());
+        object.text_or_null("url", stored.url.as_deref());
     }
     if let Some(error) = &view.error {
-        set("code", error.kind.code().into());
-        set("message", error.sentence().into());
-        set("retryable", (error.status != Status::Permanent).into());
-        set("status", error.http.map_or(JsValue::NULL, Into::into));
-        set("part", error.part.map_or(JsValue::NULL, Into::into));
+        object.text("code", error.kind.code());
+        object.text("message", &error.sentence());
+        object.put("retryable", Json::Bool(error.status != Status::Permanent));
+        object.number_or_null("status", error.http.map(Into::into));
+        object.number_or_null("part", error.part.map(Into::into));
     }
-    object.into()
-}
-
-/// Bytes as a number: exact up to 2^53, which is more than any store takes.
-fn number(bytes: u64) -> JsValue {
-    (bytes as f64).into()
+    json::to_js(&object.into())
 }

@@ -1,45 +1,59 @@
 //! The options object, checked field by field.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use windlass_core::machine::Config;
+use windlass_core::map::Map;
+use windlass_core::protocol::json::{Fields, Reader};
 
 use crate::backend::http::Http;
+use crate::browser::json;
 use crate::driver::Driver;
 
 /// Parts on their way at once unless the app says otherwise: what a browser opens to a host on HTTP/1.1.
-const MAX_CONCURRENT: u32 = 6;
+const MAX_CONCURRENT: u64 = 6;
+
+const NAMES: [&str; 4] = ["endpoint", "headers", "maxConcurrent", "withCredentials"];
 
 /// What an app may set. A misspelt name is an error rather than silence.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct Options {
+    /// The first name that is no option.
+    unknown: Option<String>,
     endpoint: String,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default)]
+    headers: Map<String, String>,
     with_credentials: bool,
-    #[serde(default)]
-    max_concurrent: Option<u32>,
+    max_concurrent: u64,
 }
 
 impl Options {
-    pub(super) fn read(options: JsValue) -> Result<Self, js_sys::Error> {
-        let options: Self =
-            serde_wasm_bindgen::from_value(options).map_err(|error| bad(&error.to_string()))?;
+    pub(super) fn read(options: &JsValue) -> Result<Self, js_sys::Error> {
+        let json = json::from_js(options).ok_or_else(|| bad("an option has a value of no use here"))?;
+        let read = Reader::read(json, "the options argument", Self::decode);
+        let options = read.map_err(|error| bad(&error.to_string()))?;
+        if let Some(name) = &options.unknown {
+            return Err(bad(&format!("there is no option {name}; there are {}", NAMES.join(", "))));
+        }
         if options.endpoint.trim().is_empty() {
             return Err(bad("endpoint is empty: set it to the address of your upload backend"));
         }
-        if options.max_concurrent.is_some_and(|most| !(1..=64).contains(&most)) {
+        if !(1..=64).contains(&options.max_concurrent) {
             return Err(bad("maxConcurrent is not a number from 1 to 64"));
         }
         Ok(options)
     }
 
+    fn decode(fields: &mut Fields<'_>) -> Self {
+        Self {
+            unknown: fields.unknown(&NAMES).map(str::to_owned),
+            endpoint: fields.text("endpoint").unwrap_or_default(),
+            headers: fields.texts("headers"),
+            with_credentials: fields.bool("withCredentials").unwrap_or(false),
+            max_concurrent: fields.number("maxConcurrent").unwrap_or(MAX_CONCURRENT),
+        }
+    }
+
     pub(super) fn driver(self) -> Driver {
-        let config = Config { max_concurrent: self.max_concurrent.unwrap_or(MAX_CONCURRENT) };
+        let config = Config { max_concurrent: self.max_concurrent as u32 };
         Driver::new(self.backend(), config)
     }
 

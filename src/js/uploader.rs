@@ -22,7 +22,7 @@ impl Uploader {
     /// Takes the options object and a function that is called with the name and the detail of every event.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue, emit: Function) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(options)?.driver();
+        let driver = Options::read(&options)?.driver();
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -64,7 +64,7 @@ impl Uploader {
 
     /// Changes endpoint and headers from now on.
     pub fn configure(&self, options: JsValue) -> Result<(), js_sys::Error> {
-        self.driver.set_backend(Options::read(options)?.backend());
+        self.driver.set_backend(Options::read(&options)?.backend());
         Ok(())
     }
 }

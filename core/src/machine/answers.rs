@@ -110,12 +110,10 @@ impl Machine {
 
     fn created(&mut self, now: u64, files: &[FileId], answer: CreateAnswer) {
         self.clock.set(now, answer.server_time);
-        let mut outcomes: Map<String, CreateOutcome> = Map::new();
-        for outcome in answer.uploads {
-            outcomes.insert(outcome.reference.clone(), outcome);
-        }
+        let mut outcomes = answer.uploads;
         for file in files {
-            let outcome = outcomes.remove(&file.to_string());
+            let reference = file.to_string();
+            let outcome = take(&mut outcomes, |outcome| outcome.reference == reference);
             let Some(upload) =
                 self.uploads.get_mut(file).filter(|upload| matches!(upload.phase, Phase::Creating))
             else {
@@ -147,12 +145,9 @@ impl Machine {
 
     fn signed(&mut self, now: u64, asked: Vec<(FileId, String, Vec<u32>)>, answer: SignAnswer) {
         self.clock.set(now, answer.server_time);
-        let mut outcomes: Map<String, SignOutcome> = Map::new();
-        for outcome in answer.uploads {
-            outcomes.insert(outcome.id.clone(), outcome);
-        }
+        let mut outcomes = answer.uploads;
         for (file, id, numbers) in asked {
-            let outcome = outcomes.remove(&id);
+            let outcome = take(&mut outcomes, |outcome| outcome.id == id);
             let Some(upload) = self.uploads.get_mut(&file).filter(|upload| !upload.is_over()) else {
                 continue;
             };
@@ -194,12 +189,9 @@ impl Machine {
     }
 
     fn completed(&mut self, now: u64, asked: Vec<(FileId, String)>, answer: CompleteAnswer) {
-        let mut outcomes: Map<String, CompleteOutcome> = Map::new();
-        for outcome in answer.objects {
-            outcomes.insert(outcome.id.clone(), outcome);
-        }
+        let mut outcomes = answer.objects;
         for (file, id) in asked {
-            let outcome = outcomes.remove(&id);
+            let outcome = take(&mut outcomes, |outcome| outcome.id == id);
             let Some(upload) =
                 self.uploads.get_mut(&file).filter(|upload| matches!(upload.phase, Phase::Completing))
             else {
@@ -260,6 +252,11 @@ impl Asked {
             Self::Abort(_) => Vec::new(),
         }
     }
+}
+
+/// Takes out the entry that `is_it`; batches are small enough to look through.
+fn take<T>(entries: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> Option<T> {
+    entries.iter().position(is_it).map(|at| entries.swap_remove(at))
 }
 
 fn missing(route: Route) -> Error {

@@ -1,10 +1,10 @@
 //! What the machine is told, and what it asks for.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
 use crate::error::Error;
+use crate::map::Map;
 use crate::protocol::{
     AbortAnswer, AbortRequest, CompleteAnswer, CompleteRequest, CreateAnswer, CreateRequest, Grant,
     ListAnswer, ListRequest, Route, SignAnswer, SignRequest,
@@ -101,7 +101,7 @@ pub struct NewUpload {
     /// The path inside a chosen folder, or an empty string.
     pub path: String,
     /// What the app wants kept with the object.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Map<String, String>,
 }
 
 impl Default for FileId {

@@ -4,14 +4,17 @@
 //! same types. Times are milliseconds since the Unix epoch, sizes are bytes, part numbers start at 1.
 //! Fields that a later version adds are ignored by an older client.
 
+pub mod json;
 mod problem;
+mod wire;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use problem::{Problem, problem_code};
+
+use crate::map::Map;
 
 /// The five routes. Their names are the last path segment under the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,7 +73,7 @@ pub struct NewFile {
     pub path: String,
     /// What the app wants kept with the object.
     #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Map<String, String>,
 }
 
 /// The answer to `create`.
@@ -163,7 +166,7 @@ pub struct Grant {
     pub url: SecretUrl,
     /// Exactly the headers that were signed and that the page has to send; any other would be refused.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: Map<String, String>,
     /// When the store stops accepting it; milliseconds since the Unix epoch.
     pub expires_at: u64,
 }

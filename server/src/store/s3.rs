@@ -1,12 +1,12 @@
 //! An S3 store: presigned requests for browsers (`SigV4` in the query), and the server's own calls.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use reqwest::{Client, Method, Response, Url, redirect};
 use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action};
+use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, GrantMethod, ListedPart, SecretUrl};
 
 use super::StoreError;
@@ -83,7 +83,7 @@ impl S3Store {
 
     /// A grant to store the whole object, `size` bytes of this type, in one request.
     pub(crate) fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Grant {
-        let mut headers = BTreeMap::new();
+        let mut headers = Map::new();
         let mut action = self.outside.put_object(Some(&self.credentials), key);
         if !content_type.is_empty() {
             headers.insert("content-type".to_owned(), content_type.to_owned());
@@ -103,7 +103,7 @@ impl S3Store {
     ) -> Result<Grant> {
         let wire = u16::try_from(number).map_err(|_| StoreError::Parts)?;
         let action = self.outside.upload_part(Some(&self.credentials), key, wire, upload);
-        Ok(self.grant(action, number, size, BTreeMap::new(), until))
+        Ok(self.grant(action, number, size, Map::new(), until))
     }
 
     /// Signs the body's length too, so that the store refuses any other; browsers send that header themselves.
@@ -112,7 +112,7 @@ impl S3Store {
         mut action: impl S3Action<'a>,
         number: u32,
         size: u64,
-        headers: BTreeMap<String, String>,
+        headers: Map<String, String>,
         until: u64,
     ) -> Grant {
         action.headers_mut().insert("content-length", size.to_string());

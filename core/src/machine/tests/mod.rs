@@ -274,7 +274,7 @@ fn grant(id: &str, number: u32, server_time: u64) -> Grant {
         number,
         method: GrantMethod::Put,
         url,
-        headers: BTreeMap::new(),
+        headers: crate::map::Map::new(),
         expires_at: server_time + 60_000,
     }
 }
