@@ -1,11 +1,13 @@
 //! The browser side in a real browser: what the hands do, without a backend or a store.
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, reason = "clippy does not know these functions as tests")]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Uint8Array};
+#[cfg(feature = "ui")]
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::File;
@@ -88,7 +90,7 @@ async fn the_widget_shows_a_row_and_lets_go_of_everything() {
     document.body().unwrap().append_child(&host).unwrap();
     let shadow = host.attach_shadow(&web_sys::ShadowRootInit::new(web_sys::ShadowRootMode::Open)).unwrap();
     let driver = driver("/there-is-no-backend-here");
-    let widget = windlass::ui::mount(&host, shadow.clone(), driver.clone());
+    let widget = windlass::ui::mount(&host, &shadow, driver.clone());
     driver.add(vec![file(b"x", "a\u{202e}b.txt")]);
     TimeoutFuture::new(300).await;
     let name = shadow.query_selector("[data-file-id] .name").unwrap().unwrap();

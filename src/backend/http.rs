@@ -10,7 +10,7 @@ use windlass_core::protocol::json::{Json, Malformed};
 use windlass_core::protocol::{Problem, Route};
 use windlass_core::retry::{CallFailure, parse_retry_after};
 
-use crate::browser::json;
+use crate::json;
 
 /// Where the backend is and what every call to it carries.
 #[derive(Clone, PartialEq, Eq)]

@@ -3,5 +3,4 @@
 pub mod clock;
 pub mod files;
 pub mod frame;
-pub mod json;
 pub mod xhr;

@@ -5,8 +5,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{HtmlElement, ShadowRoot};
 
 use super::events::events;
-use super::options::Options;
-use super::uploader::files;
+use super::options::{Options, files};
 use crate::driver::Driver;
 use crate::ui::{self, Widget};
 
@@ -25,11 +24,11 @@ impl Mounted {
     #[wasm_bindgen(constructor)]
     pub fn new(
         host: &HtmlElement,
-        shadow: ShadowRoot,
-        options: JsValue,
+        shadow: &ShadowRoot,
+        options: &JsValue,
         emit: Function,
     ) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(&options)?.driver();
+        let driver = Options::read(options)?.driver();
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -46,8 +45,8 @@ impl Mounted {
     }
 
     /// Changes endpoint and headers from now on.
-    pub fn configure(&self, options: JsValue) -> Result<(), js_sys::Error> {
-        self.driver.set_backend(Options::read(&options)?.backend());
+    pub fn configure(&self, options: &JsValue) -> Result<(), js_sys::Error> {
+        self.driver.set_backend(Options::read(options)?.backend());
         Ok(())
     }
 

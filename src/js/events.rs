@@ -5,8 +5,8 @@ use windlass_core::error::Status;
 use windlass_core::machine::{Report, Stage, View};
 use windlass_core::protocol::json::{Json, Object};
 
-use crate::browser::json;
 use crate::driver::Update;
+use crate::json;
 
 /// Calls `emit` with the event's name and its detail, for each event that an update is.
 pub(super) fn events(update: &Update<'_>, emit: impl Fn(&str, &JsValue)) {

@@ -2,11 +2,13 @@
 
 mod events;
 mod options;
-mod uploader;
 
 #[cfg(feature = "ui")]
 mod element;
+#[cfg(feature = "js")]
+mod uploader;
 
 #[cfg(feature = "ui")]
 pub use element::Mounted;
+#[cfg(feature = "js")]
 pub use uploader::Uploader;

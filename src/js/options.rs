@@ -1,13 +1,15 @@
-//! The options object, checked field by field.
+//! What JavaScript hands in, checked: the options object field by field, and lists of files.
 
-use wasm_bindgen::JsValue;
+use js_sys::Array;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::File;
 use windlass_core::machine::Config;
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Fields, Reader};
 
 use crate::backend::http::Http;
-use crate::browser::json;
 use crate::driver::Driver;
+use crate::json;
 
 /// Parts on their way at once unless the app says otherwise: what a browser opens to a host on HTTP/1.1.
 const MAX_CONCURRENT: u64 = 6;
@@ -68,4 +70,13 @@ fn bad(what: &str) -> js_sys::Error {
     // A fresh object takes a new property.
     let _ = js_sys::Reflect::set(&error, &"code".into(), &"bad-options".into());
     error
+}
+
+/// The files of an array, or an error that names the first thing in it that is none.
+pub(super) fn files(list: &Array) -> Result<Vec<File>, js_sys::Error> {
+    let file = |(index, value): (usize, JsValue)| {
+        let none = |_| js_sys::Error::new(&format!("windlass: item {index} of the list is not a File"));
+        value.dyn_into::<File>().map_err(none)
+    };
+    list.iter().enumerate().map(file).collect()
 }

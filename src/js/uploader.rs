@@ -1,13 +1,11 @@
 //! The headless uploader.
 
 use js_sys::{Array, Function};
-use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use web_sys::File;
 use windlass_core::machine::FileId;
 
 use super::events::{detail, events};
-use super::options::Options;
+use super::options::{Options, files};
 use crate::driver::Driver;
 
 /// Uploads without a user interface. `www/index.js` wraps it.
@@ -21,8 +19,8 @@ pub struct Uploader {
 impl Uploader {
     /// Takes the options object and a function that is called with the name and the detail of every event.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: JsValue, emit: Function) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(&options)?.driver();
+    pub fn new(options: &JsValue, emit: Function) -> Result<Self, js_sys::Error> {
+        let driver = Options::read(options)?.driver();
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -63,17 +61,8 @@ impl Uploader {
     }
 
     /// Changes endpoint and headers from now on.
-    pub fn configure(&self, options: JsValue) -> Result<(), js_sys::Error> {
-        self.driver.set_backend(Options::read(&options)?.backend());
+    pub fn configure(&self, options: &JsValue) -> Result<(), js_sys::Error> {
+        self.driver.set_backend(Options::read(options)?.backend());
         Ok(())
     }
-}
-
-/// The files of an array, or an error that names the first thing in it that is none.
-pub(super) fn files(list: &Array) -> Result<Vec<File>, js_sys::Error> {
-    let file = |(index, value): (usize, JsValue)| {
-        let none = |_| js_sys::Error::new(&format!("windlass: item {index} of the list is not a File"));
-        value.dyn_into::<File>().map_err(none)
-    };
-    list.iter().enumerate().map(file).collect()
 }

@@ -1,8 +1,5 @@
 //! The widget: a drop zone and a row for each file, in the shadow root it is given.
 
-// The component macro makes functions that are `pub` whatever the component is.
-#![allow(unreachable_pub)]
-
 mod drop_zone;
 mod format;
 mod row;
@@ -13,21 +10,25 @@ mod words;
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, ShadowRoot};
 
 use crate::driver::Driver;
-use drop_zone::DropZone;
+use drop_zone::drop_zone;
 use format::Formats;
-use row::Row;
+use row::{Flag, Text};
 use rows::Rows;
 
 /// A mounted widget. Dropping it takes it out of the page.
 pub struct Widget {
-    mounted: RefCell<Option<Box<dyn Any>>>,
+    mounted: RefCell<Option<Mounted>>,
 }
+
+/// Dropped in this order: the rows first, then what they are in.
+type Mounted = (Rc<Rows>, Box<dyn Any>);
 
 impl fmt::Debug for Widget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,29 +45,30 @@ impl Widget {
 }
 
 /// Shows the uploads of `driver` in `shadow`, the shadow root of `host`, whose language it speaks.
-pub fn mount(host: &HtmlElement, shadow: ShadowRoot, driver: Driver) -> Widget {
-    style::adopt(&shadow);
-    let formats = Formats::for_element(host);
-    let handle = mount_to(shadow.unchecked_into(), move || view! { <Uploads driver formats /> });
-    Widget { mounted: RefCell::new(Some(Box::new(handle))) }
-}
-
-#[component]
-fn Uploads(driver: Driver, formats: Formats) -> impl IntoView {
-    let rows = Rows::follow(&driver, &formats);
-    let driver = StoredValue::new_local(driver);
-    let add = move |files| {
-        driver.with_value(|driver| driver.add(files));
+pub fn mount(host: &HtmlElement, shadow: &ShadowRoot, driver: Driver) -> Widget {
+    style::adopt(shadow);
+    let (no_rows, news) = (Flag::new(true), Text::default());
+    let add = {
+        let driver = driver.clone();
+        move |files| drop(driver.add(files))
     };
-    view! {
-        <div class="wl" part="root">
-            <DropZone on_files=add />
-            <ul class="wl-rows" part="list" aria-label=words::LIST hidden=move || rows.is_empty()>
-                <For each=move || rows.ids() key=|file| *file let:file>
-                    {rows.signals(file).map(|signals| view! { <Row file signals driver /> })}
-                </For>
-            </ul>
-            <p class="wl-unseen" role="status">{move || rows.news()}</p>
-        </div>
-    }
+    let root = {
+        let (no_rows, news) = (no_rows.clone(), news.clone());
+        let parent = shadow.clone().unchecked_into();
+        mount_to(parent, move || {
+            view! {
+                <div class="wl" part="root">
+                    {drop_zone(add)}
+                    <ul class="wl-rows" part="list" aria-label=words::LIST hidden=no_rows></ul>
+                    <p class="wl-unseen" role="status">{news}</p>
+                </div>
+            }
+        })
+    };
+    let root: Box<dyn Any> = Box::new(root);
+    let list = shadow.query_selector("ul").ok().flatten().and_then(|list| list.dyn_into().ok());
+    // The list was built just above; without it there would be nothing to follow.
+    let mounted =
+        list.map(|list| (Rows::follow(driver, Formats::for_element(host), list, no_rows, news), root));
+    Widget { mounted: RefCell::new(mounted) }
 }

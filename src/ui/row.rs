@@ -1,68 +1,130 @@
 //! One file: its name, how far it is, and what the person can do about it.
+//!
+//! Everything that changes is a text or a flag: each type of signal in a view costs the wasm 2 KB.
+
+use std::any::Any;
+use std::cell::Cell;
 
 use leptos::prelude::*;
+use web_sys::HtmlElement;
 use windlass_core::error::is_bidi_control;
-use windlass_core::machine::{FileId, Stage};
+use windlass_core::machine::{FileId, Stage, View};
 
-use super::rows::Signals;
 use super::words;
 use crate::driver::Driver;
 
-#[component]
-pub(super) fn Row(
-    file: FileId,
+pub(super) type Text = ArcRwSignal<String>;
+pub(super) type Flag = ArcRwSignal<bool>;
+
+/// A row in the page. Dropping it takes it out.
+pub(super) struct Row {
     signals: Signals,
-    driver: StoredValue<Driver, LocalStorage>,
-) -> impl IntoView {
-    let stage = signals.stage;
-    let name = signals.name.with_value(|name| shown_name(name));
-    let percent = move || (signals.fraction.get() * 100.0).floor();
-    let is_running = move || matches!(stage.get(), Stage::Queued | Stage::Uploading);
-    let can_retry = move || matches!(stage.get(), Stage::Failed | Stage::Canceled);
-    let is_over = move || matches!(stage.get(), Stage::Done | Stage::Failed | Stage::Canceled);
-    let button =
-        move |class: &'static str, word: &'static str, shown: Signal<bool>, act: fn(&Driver, FileId)| {
-            let name = signals.name.with_value(|name| shown_name(name));
-            view! {
-                <button
-                    type="button"
-                    class=class
-                    part="button"
-                    hidden=move || !shown.get()
-                    aria-label=words::label(word, &name)
-                    on:click=move |_| driver.with_value(|driver| act(driver, file))
-                >
-                    {word}
-                </button>
-            }
-        };
+    stage: Cell<Option<Stage>>,
+    in_trouble: Cell<bool>,
+    _mounted: Box<dyn Any>,
+}
+
+/// What changes in a row.
+#[derive(Clone, Default)]
+struct Signals {
+    phase: Text,
+    percent: Text,
+    fill: Text,
+    status: Text,
+    no_cancel: Flag,
+    no_retry: Flag,
+    no_remove: Flag,
+}
+
+impl Row {
+    /// Adds a row to the list, empty until it is first shown something.
+    pub(super) fn mount(list: &HtmlElement, file: &View, driver: &Driver) -> Self {
+        let signals = Signals::default();
+        let (shown, name, id, driver) = (signals.clone(), shown_name(&file.name), file.file, driver.clone());
+        let mounted = mount_to(list.clone(), move || row(shown, &name, id, &driver));
+        Self { signals, stage: Cell::new(None), in_trouble: Cell::new(false), _mounted: Box::new(mounted) }
+    }
+
+    /// Moves the bar and offers what can be done now. Tells whether the words have to change at once.
+    pub(super) fn show(&self, view: &View) -> bool {
+        let stage = view.stage;
+        let hundredths = hundredths(view);
+        change(&self.signals.percent, (hundredths / 100).to_string());
+        change(&self.signals.fill, format!("inline-size:{}.{:02}%", hundredths / 100, hundredths % 100));
+        let is_running = matches!(stage, Stage::Queued | Stage::Uploading);
+        change(&self.signals.no_cancel, !is_running);
+        change(&self.signals.no_retry, !matches!(stage, Stage::Failed | Stage::Canceled));
+        change(&self.signals.no_remove, is_running || stage == Stage::Completing);
+        change(&self.signals.phase, stage.as_str().to_owned());
+        let trouble = view.trouble.is_some();
+        self.stage.replace(Some(stage)) != Some(stage) || self.in_trouble.replace(trouble) != trouble
+    }
+
+    /// Changes the words.
+    pub(super) fn tell(&self, words: String) {
+        change(&self.signals.status, words);
+    }
+
+    /// Whether the words are about something that goes on.
+    pub(super) fn is_moving(&self) -> bool {
+        self.stage.get() == Some(Stage::Uploading)
+    }
+}
+
+fn row(signals: Signals, name: &str, file: FileId, driver: &Driver) -> impl IntoView + use<> {
+    let button = |class: &'static str, word: &'static str, hidden: Flag, act: fn(&Driver, FileId)| {
+        let driver = driver.clone();
+        view! {
+            <button
+                type="button"
+                class=class
+                part="button"
+                hidden=hidden
+                aria-label=words::label(word, name)
+                on:click=move |_| act(&driver, file)
+            >
+                {word}
+            </button>
+        }
+    };
     view! {
-        <li class="wl-row" part="row" data-file-id=file.0.to_string() data-phase=move || stage.get().as_str()>
-            <bdi class="wl-name name" title=name.clone()>{name.clone()}</bdi>
+        <li class="wl-row" part="row" data-file-id=file.to_string() data-phase=signals.phase>
+            <bdi class="wl-name name" title=name.to_owned()>{name.to_owned()}</bdi>
             <div
                 class="wl-bar"
                 part="bar"
                 role="progressbar"
-                aria-label=name
+                aria-label=name.to_owned()
                 aria-valuemin="0"
                 aria-valuemax="100"
-                aria-valuenow=move || percent().to_string()
+                aria-valuenow=signals.percent
             >
-                <div class="wl-fill" part="fill" style:inline-size=move || format!("{:.2}%", signals.fraction.get() * 100.0)></div>
+                <div class="wl-fill" part="fill" style=signals.fill></div>
             </div>
-            <p
-                class="wl-status status"
-                class=("error", move || stage.get() == Stage::Failed)
-                part="status"
-            >
-                {move || signals.status.get()}
-            </p>
+            <p class="wl-status status" part="status">{signals.status}</p>
             <div class="wl-actions">
-                {button("cancel", words::CANCEL, Signal::derive(is_running), Driver::cancel)}
-                {button("retry", words::RETRY, Signal::derive(can_retry), Driver::retry)}
-                {button("remove", words::REMOVE, Signal::derive(is_over), Driver::remove)}
+                {button("cancel", words::CANCEL, signals.no_cancel, Driver::cancel)}
+                {button("retry", words::RETRY, signals.no_retry, Driver::retry)}
+                {button("remove", words::REMOVE, signals.no_remove, Driver::remove)}
             </div>
         </li>
+    }
+}
+
+/// Sets a signal, unless it has that value already: what is unchanged is not drawn again.
+pub(super) fn change<T: PartialEq + Send + Sync + 'static>(signal: &ArcRwSignal<T>, value: T) {
+    if signal.with_untracked(|old| *old != value) {
+        signal.set(value);
+    }
+}
+
+/// How far, in hundredths of a percent, never rounded up to what is not reached.
+fn hundredths(view: &View) -> u64 {
+    match view.stage {
+        Stage::Done => 10_000,
+        _ if view.size == 0 => 0,
+        // In 128 bits, as a file of petabytes would overflow 64.
+        _ => (u128::from(view.loaded) * 10_000 / u128::from(view.size)) as u64,
     }
 }
 

@@ -26,7 +26,7 @@ if (!window.__events) {
     return [...(root?.querySelectorAll('[data-file-id]') ?? [])].map((row) => {
       const bar = row.querySelector('progress, [role=progressbar]');
       const now = bar?.getAttribute('aria-valuenow') ?? (bar?.localName === 'progress' ? String(100 * bar.position) : null);
-      const error = row.querySelector('.error');
+      const error = row.dataset.phase === 'failed' ? row.querySelector('.status') : null;
       return {
         id: row.dataset.fileId,
         phase: row.dataset.phase ?? '',
