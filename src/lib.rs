@@ -7,7 +7,7 @@
 pub mod backend;
 pub mod browser;
 pub mod driver;
-#[cfg(any(feature = "js", feature = "ui"))]
+#[cfg(any(feature = "headless", feature = "ui"))]
 pub mod js;
 pub mod json;
 #[cfg(feature = "ui")]

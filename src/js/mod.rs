@@ -5,10 +5,10 @@ mod options;
 
 #[cfg(feature = "ui")]
 mod element;
-#[cfg(feature = "js")]
+#[cfg(feature = "headless")]
 mod uploader;
 
 #[cfg(feature = "ui")]
 pub use element::Mounted;
-#[cfg(feature = "js")]
+#[cfg(feature = "headless")]
 pub use uploader::Uploader;

@@ -43,7 +43,7 @@ fn same_version(what: &str, found: Option<&str>, wanted: Option<&str>) {
 
 #[test]
 fn headless_has_no_leptos() {
-    let features = ["--no-default-features", "--features", "js", "--target", "wasm32-unknown-unknown"];
+    let features = ["--no-default-features", "--features", "headless", "--target", "wasm32-unknown-unknown"];
     let mut tree = cargo();
     tree.args(["tree", "--package", "windlass", "--edges", "normal", "--prefix", "none"]).args(features);
     check(leptos_in(&run(&mut tree)));

@@ -14,7 +14,7 @@ use lexopt::prelude::*;
 use crate::place::Place;
 use crate::run::{on_path, say};
 use crate::stop::{self, Running};
-use crate::wasm::Profile;
+use crate::wasm::{Profile, Toolchain};
 use crate::{npm, page, setup};
 
 const PORT: u16 = 8787;
@@ -32,8 +32,8 @@ struct Options {
 pub(crate) fn command(place: &Place, args: lexopt::Parser) -> Result<ExitCode> {
     let options = parse(args)?;
     let port = free_port(options.port)?;
-    setup::demo(place)?;
-    let server = build(place)?;
+    let toolchain = setup::package(place, Profile::Web)?;
+    let server = build(place, &toolchain)?;
     serve(place, &server, port, &options)
 }
 
@@ -68,10 +68,10 @@ fn free_port(asked: Option<u16>) -> Result<u16> {
 }
 
 /// Package and server side by side: linking one big wasm uses a single core, the server's crates fill the other.
-pub(crate) fn build(place: &Place) -> Result<PathBuf> {
+pub(crate) fn build(place: &Place, toolchain: &Toolchain) -> Result<PathBuf> {
     thread::scope(|scope| {
         let server = scope.spawn(|| page::server(place));
-        npm::package(place, Profile::Web)?;
+        npm::package(place, toolchain, Profile::Web)?;
         page::assemble(place)?;
         server.join().map_err(|_| anyhow!("the server's build panicked"))?
     })

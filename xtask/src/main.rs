@@ -4,6 +4,7 @@
 //! else by hand. Not a build system: cargo decides what is stale; xtask orders the steps and installs the tools.
 
 mod demo;
+mod glue;
 mod npm;
 mod page;
 mod place;

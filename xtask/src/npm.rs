@@ -11,7 +11,7 @@ use lexopt::prelude::*;
 use crate::place::Place;
 use crate::run::say;
 use crate::setup;
-use crate::wasm::{HEADLESS, Profile, WIDGET};
+use crate::wasm::{HEADLESS, Profile, Toolchain, WIDGET};
 
 /// What the package ships as it stands in `www/`. The demo page's own files are not among them.
 const FILES: [&str; 6] =
@@ -26,8 +26,8 @@ pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCod
             other => return Err(other.unexpected().into()),
         }
     }
-    setup::demo(place)?;
-    let package = package(place, profile)?;
+    let toolchain = setup::package(place, profile)?;
+    let package = package(place, &toolchain, profile)?;
     say(format_args!("The npm package is in {}", package.display()));
     Ok(ExitCode::SUCCESS)
 }
@@ -42,15 +42,14 @@ pub(crate) fn dir(place: &Place, profile: Profile) -> PathBuf {
 }
 
 /// Builds the package; what has not changed is left alone, down to the file times.
-pub(crate) fn package(place: &Place, profile: Profile) -> Result<PathBuf> {
-    let toolchain = setup::rust::wasm_toolchain(place)?;
+pub(crate) fn package(place: &Place, toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
     let package = dir(place, profile);
     // Bound and optimised outside the package, which holds nothing but what is published.
     let built = package.with_file_name("wasm");
     // Side by side: the last step of each, linking one big wasm, keeps a single core busy.
     thread::scope(|scope| {
-        let headless = scope.spawn(|| HEADLESS.build(place, &toolchain, profile, &built));
-        let widget = WIDGET.build(place, &toolchain, profile, &built);
+        let headless = scope.spawn(|| HEADLESS.build(place, toolchain, profile, &built));
+        let widget = WIDGET.build(place, toolchain, profile, &built);
         headless.join().map_err(|_| anyhow!("building the headless artifact panicked"))?.and(widget)
     })?;
     let mut wanted = files_below(&built, Path::new("wasm"))?;

@@ -23,16 +23,16 @@ struct Bundle {
     limit: usize,
 }
 
-/// The limits only hold what was reached; the goal is 60 kB and 95 kB, and they come down with every step there.
+/// The limits are the promise, in units of 1000 bytes; what is left below them is for what is still to come.
 const BUNDLES: [Bundle; 2] = [
-    Bundle { name: "headless", entry: "index.js", artifact: HEADLESS.name, limit: 95_000 },
-    Bundle { name: "widget", entry: "element.js", artifact: WIDGET.name, limit: 145_000 },
+    Bundle { name: "headless", entry: "index.js", artifact: HEADLESS.name, limit: 60_000 },
+    Bundle { name: "widget", entry: "element.js", artifact: WIDGET.name, limit: 95_000 },
 ];
 
 pub(crate) fn command(place: &Place, args: lexopt::Parser) -> Result<ExitCode> {
     no_more_args(args)?;
-    setup::demo(place)?;
-    let package = npm::package(place, Profile::Web)?;
+    let toolchain = setup::package(place, Profile::Web)?;
+    let package = npm::package(place, &toolchain, Profile::Web)?;
     let over = print(place, &package)?;
     Ok(if over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -10,9 +10,11 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::glue::{self, Names};
 use crate::place::{Place, home};
 use crate::run::{cargo, quiet, read};
 use crate::setup::node;
+use crate::setup::sysroot::{self, Kind};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -27,34 +29,69 @@ const WASM_FEATURES: [&str; 6] = [
 ];
 
 /// Which compiler makes the wasm.
-#[derive(Debug, Clone)]
-pub(crate) enum Toolchain {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Compiler {
     /// The one that also built xtask.
     Rustup,
-    /// Debian's, with a standard library that we built.
-    Debian {
-        /// Its programs.
-        bin: PathBuf,
-        /// Where that standard library lies.
-        sysroot: PathBuf,
-    },
+    /// Debian's.
+    Debian,
+}
+
+/// Where Debian's compiler is.
+const DEBIAN_BIN: &str = "/usr/bin";
+
+impl Compiler {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rustup => "rustup",
+            Self::Debian => "debian",
+        }
+    }
+
+    pub(crate) fn rustc(self, place: &Place) -> Command {
+        let mut command = match self {
+            Self::Rustup => Command::new("rustc"),
+            Self::Debian => Command::new(Path::new(DEBIAN_BIN).join("rustc")),
+        };
+        // What rustup's is, the checkout says.
+        command.current_dir(&place.root);
+        command
+    }
+
+    pub(crate) fn cargo(self, place: &Place) -> Result<Command> {
+        let mut command = cargo(&place.root);
+        if let Self::Debian = self {
+            let bin = PathBuf::from(DEBIAN_BIN);
+            command = Command::new(bin.join("cargo"));
+            command.current_dir(&place.root).env("RUSTC", bin.join("rustc"));
+            // First on PATH, so that cargo finds the clippy beside it and not rustup's.
+            let path = env::var_os("PATH").unwrap_or_default();
+            let path = iter::once(bin).chain(env::split_paths(&path));
+            command.env("PATH", env::join_paths(path)?);
+        }
+        Ok(command)
+    }
+}
+
+/// A compiler and the standard library that the wasm gets.
+#[derive(Debug, Clone)]
+pub(crate) struct Toolchain {
+    pub(crate) compiler: Compiler,
+    /// The sysroot with a standard library that we built; none for the compiler's own.
+    pub(crate) std: Option<(Kind, PathBuf)>,
 }
 
 impl Toolchain {
     /// A cargo for the wasm target, with paths that name no machine.
     pub(crate) fn cargo(&self, place: &Place) -> Result<Command> {
-        let mut command = cargo(&place.root);
-        let mut flags = remapping(place)?;
-        if let Self::Debian { bin, sysroot } = self {
-            command = Command::new(bin.join("cargo"));
-            // First on PATH, so that cargo finds the clippy beside it and not rustup's.
-            let path = env::var_os("PATH").unwrap_or_default();
-            let path = iter::once(bin.clone()).chain(env::split_paths(&path));
-            command
-                .current_dir(&place.root)
-                .env("PATH", env::join_paths(path)?)
-                .env("RUSTC", bin.join("rustc"));
+        let mut command = self.compiler.cargo(place)?;
+        let mut flags = remapping(place, self.compiler)?;
+        if let Some((kind, sysroot)) = &self.std {
             flags.push(format!("--sysroot={}", sysroot.display()));
+            flags.extend(kind.flags().iter().map(|flag| (*flag).to_owned()));
+            if *kind == Kind::Lean {
+                sysroot::allow_unstable(&mut command);
+            }
         }
         command.env("CARGO_TARGET_DIR", self.target_dir(place));
         // The separator is cargo's.
@@ -65,9 +102,9 @@ impl Toolchain {
     /// Not the server's folder: there the two builds would wait for each other's lock instead of sharing the
     /// cores. And one for each compiler, which would only throw away the other's work.
     fn target_dir(&self, place: &Place) -> PathBuf {
-        place.target.join(match self {
-            Self::Rustup => "wasm",
-            Self::Debian { .. } => "wasm-debian",
+        place.target.join(match self.compiler {
+            Compiler::Rustup => "wasm",
+            Compiler::Debian => "wasm-debian",
         })
     }
 }
@@ -97,7 +134,7 @@ pub(crate) struct Artifact {
 pub(crate) const HEADLESS: Artifact = Artifact {
     name: "windlass",
     folder: "headless",
-    features: &["--no-default-features", "--features", "js"],
+    features: &["--no-default-features", "--features", "headless"],
 };
 /// The uploader with the widget.
 pub(crate) const WIDGET: Artifact = Artifact { name: "windlass_element", folder: "", features: &[] };
@@ -121,6 +158,7 @@ impl Artifact {
         self.bind(&compiled, profile, out)?;
         if profile == Profile::Web {
             optimise(place, &wasm)?;
+            glue::minify(place, out, self.name)?;
         }
         check_paths(place, &wasm)?;
         fs::write(stamp_file, stamp)?;
@@ -152,7 +190,7 @@ impl Artifact {
 
     fn bind(self, compiled: &Path, profile: Profile, out: &Path) -> Result<()> {
         fs::create_dir_all(out)?;
-        Bindgen::new()
+        let mut output = Bindgen::new()
             .input_path(compiled)
             .out_name(self.name)
             .web(true)?
@@ -162,8 +200,12 @@ impl Artifact {
             .debug(profile == Profile::Dev)
             .keep_debug(profile == Profile::Dev)
             .remove_producers_section(true)
-            .generate(out)
-            .with_context(|| format!("wasm-bindgen could not make the JavaScript of {}", self.name))
+            .generate_output()
+            .with_context(|| format!("wasm-bindgen could not make the JavaScript of {}", self.name))?;
+        // Names tell something in a debugger.
+        let names = (profile == Profile::Web).then(|| Names::shorten(&mut output, self.name));
+        output.emit(out)?;
+        names.map_or(Ok(()), |names| names.apply(out, self.name))
     }
 }
 
@@ -188,17 +230,21 @@ fn stamp(compiled: &Path) -> Result<String> {
 }
 
 /// Panic messages carry source paths. They are kept, but without what only this machine means by them.
-pub(crate) fn remapping(place: &Place) -> Result<Vec<String>> {
+pub(crate) fn remapping(place: &Place, compiler: Compiler) -> Result<Vec<String>> {
     let cargo_home = cargo_home()?;
-    let mut map = vec![(home()?, "home"), (cargo_home.clone(), "cargo")];
+    let sysroot = read(compiler.rustc(place).args(["--print", "sysroot"]))?;
+    let mut map = vec![
+        (home()?, "home"),
+        (cargo_home.clone(), "cargo"),
+        (sysroot.into(), "rust"),
+        (place.tools.clone(), "tools"),
+        (place.root.clone(), "windlass"),
+    ];
     if let Ok(registries) = fs::read_dir(cargo_home.join("registry/src")) {
         map.extend(registries.flatten().map(|registry| (registry.path(), "crates")));
     }
-    if let Ok(sysroot) = read(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&place.root)) {
-        map.push((sysroot.into(), "rust"));
-    }
-    map.push((place.root.clone(), "windlass"));
     // rustc takes the last that fits, so the general ones come first.
+    map.sort_by_key(|(from, _)| from.as_os_str().len());
     Ok(map.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
 }
 
@@ -209,7 +255,7 @@ fn cargo_home() -> Result<PathBuf> {
 /// Refuses an artifact that tells where it was built.
 pub(crate) fn check_paths(place: &Place, wasm: &Path) -> Result<()> {
     let bytes = fs::read(wasm)?;
-    for dir in [place.root.clone(), home()?, cargo_home()?] {
+    for dir in [place.root.clone(), place.tools.clone(), home()?, cargo_home()?] {
         let dir = dir.to_string_lossy().into_owned() + "/";
         // A home of `/` would be found in every file.
         if dir.len() > 3 && contains(&bytes, dir.as_bytes()) {

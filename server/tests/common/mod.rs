@@ -138,7 +138,7 @@ impl Stand {
         let length = body.len().to_string();
         let mut request =
             self.http.request(Method::PUT, grant.url.reveal()).header("content-length", length).body(body);
-        for (name, value) in &grant.headers {
+        for (name, value) in grant.headers.iter() {
             request = request.header(name, value);
         }
         request.send().await.unwrap()

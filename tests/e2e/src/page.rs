@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub error: String,
     /// `aria-valuenow`.
     pub percent: Option<f64>,
+    /// How much of the bar is filled on the screen, in percent; nothing where there is no room for a bar.
+    pub filled: Option<f64>,
     /// Everything it says.
     pub text: String,
 }
@@ -113,7 +115,14 @@ impl Page {
 
     /// The rows, as they are now.
     pub(crate) async fn rows(&self) -> Result<Vec<Row>> {
-        serde_json::from_value(self.js(ROWS, vec![]).await?).context("the rows are not what they should be")
+        let rows = self.js(ROWS, vec![]).await?;
+        let rows: Vec<Row> = serde_json::from_value(rows).context("the rows are not what they should be")?;
+        for row in &rows {
+            let (Some(told), Some(filled)) = (row.percent, row.filled) else { continue };
+            // The number is rounded down, the bar to the pixel.
+            ensure!((-1.0..2.0).contains(&(filled - told)), "the bar shows something else: {row:#?}");
+        }
+        Ok(rows)
     }
 
     /// The one row there is.

@@ -10,6 +10,8 @@ if (!window.__events) {
       window.__events.push({ type, detail: JSON.parse(JSON.stringify(event.detail ?? null)) });
     });
   }
+  // What a strict Content-Security-Policy blocks does not throw; it just does not happen.
+  document.addEventListener('securitypolicyviolation', (event) => note('csp', event.violatedDirective));
   window.addEventListener('error', (event) => note('error', event.error ?? event.message));
   window.addEventListener('unhandledrejection', (event) => note('unhandled rejection', event.reason));
   const consoleError = console.error;
@@ -33,6 +35,7 @@ if (!window.__events) {
         name: text(row.querySelector('.name')),
         error: shown(error) ? text(error) : '',
         percent: now === null || now === undefined ? null : Number(now),
+        filled: bar?.clientWidth ? (100 * bar.firstElementChild.getBoundingClientRect().width) / bar.getBoundingClientRect().width : null,
         text: (row.innerText ?? '').replace(/\s+/g, ' ').trim(),
       };
     });

@@ -5,6 +5,7 @@ mod debian_rust;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod rust;
+pub(crate) mod sysroot;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use lexopt::prelude::*;
 
 use crate::place::Place;
 use crate::run::say;
+use crate::wasm::{Profile, Toolchain};
 
 pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCode> {
     let mut what = "demo".to_owned();
@@ -23,7 +25,7 @@ pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCod
         }
     }
     match what.as_str() {
-        "demo" => demo(place)?,
+        "demo" => drop(package(place, Profile::Web)?),
         "test" => test(place)?,
         other => bail!("no setup called `{other}`; there are `demo` and `test`"),
     }
@@ -31,16 +33,19 @@ pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// What building the package and running the demo take.
-pub(crate) fn demo(place: &Place) -> Result<()> {
-    rust::wasm_toolchain(place)?;
-    node::wasm_opt(place)?;
-    Ok(())
+/// What building the package takes.
+pub(crate) fn package(place: &Place, profile: Profile) -> Result<Toolchain> {
+    if profile == Profile::Web {
+        node::wasm_opt(place)?;
+        node::esbuild(place)?;
+    }
+    rust::wasm_toolchain(place, profile)
 }
 
 /// What all rings of `cargo xtask test` take.
 pub(crate) fn test(place: &Place) -> Result<()> {
-    demo(place)?;
+    package(place, Profile::Web)?;
+    package(place, Profile::Dev)?;
     debian::browsers()?;
     rust::lint_tools()?;
     rust::geckodriver(place)?;

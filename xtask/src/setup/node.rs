@@ -11,6 +11,7 @@ use crate::run::{on_path, quiet};
 
 /// Carries wasm-opt, compiled to JavaScript.
 const BINARYEN: &str = "132.0.0";
+const ESBUILD: &str = "0.28.2";
 const TYPESCRIPT: &str = "5.9.3";
 
 /// A `wasm-opt` to add arguments to.
@@ -18,6 +19,16 @@ pub(crate) fn wasm_opt(place: &Place) -> Result<Command> {
     let dir = package(place, "binaryen", BINARYEN)?;
     let mut command = Command::new("node");
     command.arg(dir.join("bin/wasm-opt"));
+    Ok(command)
+}
+
+/// An esbuild to add arguments to.
+pub(crate) fn esbuild(place: &Place) -> Result<Command> {
+    let dir = package(place, "esbuild", ESBUILD)?;
+    let mut command = Command::new("node");
+    // Its install script, which we do not run, would put the program for this machine here. Without that it is
+    // JavaScript that starts the program.
+    command.arg(dir.join("bin/esbuild"));
     Ok(command)
 }
 

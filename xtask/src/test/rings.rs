@@ -49,7 +49,7 @@ fn clippy(place: &Place, _: &[OsString]) -> Result<Outcome> {
     let all = ["--workspace", "--all-targets", "--ignore-rust-version"];
     let mut errors = Errors::default();
     errors.note(lint("Linting for this machine", cargo(&place.root), &all));
-    let toolchain = rust::wasm_toolchain(place)?;
+    let toolchain = rust::wasm_toolchain(place, Profile::Dev)?;
     for artifact in [WIDGET, HEADLESS] {
         let mut args = vec!["--package", "windlass", "--target", TARGET, "--all-targets"];
         args.extend(artifact.features);
@@ -77,7 +77,7 @@ fn wasm(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     if let Some(skipped) = install_browsers()? {
         return Ok(skipped);
     }
-    let toolchain = rust::wasm_toolchain(place)?;
+    let toolchain = rust::wasm_toolchain(place, Profile::Dev)?;
     let runner = rust::wasm_test_runner(place)?;
     let driver = on_path("chromedriver").context("chromedriver is not on PATH")?;
     // In two steps and never with `--quiet`, which cargo would pass on to a runner that does not know it.
@@ -95,8 +95,8 @@ fn wasm(place: &Place, filter: &[OsString]) -> Result<Outcome> {
 }
 
 fn sizes(place: &Place, _: &[OsString]) -> Result<Outcome> {
-    setup::demo(place)?;
-    let package = npm::package(place, Profile::Web)?;
+    let toolchain = setup::package(place, Profile::Web)?;
+    let package = npm::package(place, &toolchain, Profile::Web)?;
     let over = size::print(place, &package)?;
     if !over.is_empty() {
         bail!("{}", over.join("; "));
@@ -115,10 +115,10 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     if let Some(skipped) = install_browsers()? {
         return Ok(skipped);
     }
-    setup::demo(place)?;
+    let toolchain = setup::package(place, Profile::Web)?;
     rust::geckodriver(place)?;
     let localstack = python::localstack(place)?;
-    let server = demo::build(place)?;
+    let server = demo::build(place, &toolchain)?;
     let mut command = cargo(&place.root);
     command.args(["run", "--quiet", "--package", "windlass-e2e", "--ignore-rust-version", "--"]).args(filter);
     command.env("WINDLASS_SERVER_BIN", server).env("WINDLASS_PAGE_DIR", page::dir(place));
