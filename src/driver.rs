@@ -90,9 +90,10 @@ impl Driver {
         self.0.listeners.borrow_mut().push(Rc::new(listener));
     }
 
-    /// Changes who is asked from now on; calls on their way go on.
-    pub fn set_backend(&self, backend: Http) {
+    /// Changes who is asked and how, from now on; calls on their way go on.
+    pub fn configure(&self, backend: Http, config: Config) {
         *self.0.backend.borrow_mut() = Rc::new(backend);
+        self.0.tell(Event::Configure(config));
     }
 
     /// Starts to upload files; their ids in the same order.
@@ -130,6 +131,26 @@ impl Driver {
     /// Takes a file off the list, and gives it up first if it is not finished.
     pub fn remove(&self, file: FileId) {
         self.0.tell(Event::Remove(file));
+    }
+
+    /// Holds a file back, or with `None` all.
+    pub fn pause(&self, file: Option<FileId>) {
+        self.0.tell(Event::Pause(file));
+    }
+
+    /// Lets a file go on, or with `None` all that were not paused one by one.
+    pub fn resume(&self, file: Option<FileId>) {
+        self.0.tell(Event::Resume(file));
+    }
+
+    /// Puts a file before those of a lower priority; 0 is usual.
+    pub fn prioritize(&self, file: FileId, priority: i32) {
+        self.0.tell(Event::Prioritize(file, priority));
+    }
+
+    /// Puts files before the others of their priority, in this order.
+    pub fn order(&self, files: Vec<FileId>) {
+        self.0.tell(Event::Order(files));
     }
 
     /// A file as it stands now.

@@ -14,7 +14,7 @@ export function load(url) {
 const Base = globalThis.HTMLElement ?? class {};
 
 export class WindlassUpload extends Base {
-  static observedAttributes = ['endpoint'];
+  static observedAttributes = ['endpoint', 'max-concurrent'];
 
   #mounted;
   #headers = {};

@@ -1,5 +1,5 @@
 /** Where a file is on its way. */
-export type Stage = 'queued' | 'uploading' | 'completing' | 'done' | 'failed' | 'canceled';
+export type Stage = 'queued' | 'uploading' | 'paused' | 'completing' | 'done' | 'failed' | 'canceled';
 
 /** Why a file failed; these names do not change. */
 export type ErrorCode =
@@ -91,10 +91,18 @@ export class Uploader extends EventTarget {
   retry(fileId: number): void;
   /** Takes a file off the list, and gives it up first if it is not finished. */
   remove(fileId: number): void;
+  /** Holds a file back, or without an id all of them, also those added later. Stored parts stay stored. */
+  pause(fileId?: number): void;
+  /** Lets a file go on, or without an id all that were not paused one by one. */
+  resume(fileId?: number): void;
+  /** Puts a file before those of a lower priority, a whole number; 0 is usual. */
+  prioritize(fileId: number, priority: number): void;
+  /** Puts files before the others of their priority, in this order. */
+  order(fileIds: Iterable<number>): void;
   get(fileId: number): UploadFile | undefined;
   readonly files: UploadFile[];
-  /** Changes endpoint, headers or credentials from now on. */
-  configure(options: Partial<Omit<UploadOptions, 'maxConcurrent'>>): void;
+  /** Changes options from now on; those not named stay. */
+  configure(options: Partial<UploadOptions>): void;
   addEventListener<K extends keyof UploaderEventMap>(
     type: K,
     listener: (event: UploaderEventMap[K]) => void,

@@ -44,6 +44,22 @@ export class Uploader extends EventTarget {
     this.#core.remove(fileId);
   }
 
+  pause(fileId) {
+    this.#core.pause(fileId);
+  }
+
+  resume(fileId) {
+    this.#core.resume(fileId);
+  }
+
+  prioritize(fileId, priority) {
+    this.#core.prioritize(fileId, priority);
+  }
+
+  order(fileIds) {
+    this.#core.order(Uint32Array.from(fileIds));
+  }
+
   get(fileId) {
     return this.#core.get(fileId);
   }
@@ -52,7 +68,7 @@ export class Uploader extends EventTarget {
     return this.#core.all();
   }
 
-  /** Changes endpoint, headers or credentials from now on. */
+  /** Changes options from now on; those not named stay. */
   configure(options) {
     const next = { ...this.#options, ...options };
     this.#core.configure(next);

@@ -44,9 +44,10 @@ impl Mounted {
         Ok(self.driver.add(files(list)?).into_iter().map(|file| file.0).collect())
     }
 
-    /// Changes endpoint and headers from now on.
+    /// Changes the options from now on.
     pub fn configure(&self, options: &JsValue) -> Result<(), js_sys::Error> {
-        self.driver.set_backend(Options::read(options)?.backend());
+        let options = Options::read(options)?;
+        self.driver.configure(options.backend(), options.config());
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::json;
 pub(super) fn events(update: &Update<'_>, emit: impl Fn(&str, &JsValue)) {
     match update {
         Update::Changed(views) => {
-            for view in views.iter().filter(|view| view.stage == Stage::Uploading) {
+            for view in views.iter().filter(|view| matches!(view.stage, Stage::Uploading | Stage::Paused)) {
                 emit("progress", &detail(view));
             }
         }

@@ -54,13 +54,20 @@ impl Options {
         }
     }
 
-    pub(super) fn driver(self) -> Driver {
-        let config = Config { max_concurrent: self.max_concurrent as u32 };
-        Driver::new(self.backend(), config)
+    pub(super) fn driver(&self) -> Driver {
+        Driver::new(self.backend(), self.config())
     }
 
-    pub(super) fn backend(self) -> Http {
-        Http { endpoint: self.endpoint, headers: self.headers, with_credentials: self.with_credentials }
+    pub(super) fn backend(&self) -> Http {
+        Http {
+            endpoint: self.endpoint.clone(),
+            headers: self.headers.clone(),
+            with_credentials: self.with_credentials,
+        }
+    }
+
+    pub(super) fn config(&self) -> Config {
+        Config { max_concurrent: self.max_concurrent as u32 }
     }
 }
 

@@ -50,6 +50,26 @@ impl Uploader {
         self.driver.remove(FileId(file));
     }
 
+    /// Holds a file back, or with `undefined` all.
+    pub fn pause(&self, file: Option<u32>) {
+        self.driver.pause(file.map(FileId));
+    }
+
+    /// Lets a file go on, or with `undefined` all that were not paused one by one.
+    pub fn resume(&self, file: Option<u32>) {
+        self.driver.resume(file.map(FileId));
+    }
+
+    /// Puts a file before those of a lower priority; 0 is usual.
+    pub fn prioritize(&self, file: u32, priority: i32) {
+        self.driver.prioritize(FileId(file), priority);
+    }
+
+    /// Puts files before the others of their priority, in this order.
+    pub fn order(&self, files: Vec<u32>) {
+        self.driver.order(files.into_iter().map(FileId).collect());
+    }
+
     /// A file as it stands now, or `undefined`.
     pub fn get(&self, file: u32) -> JsValue {
         self.driver.view(FileId(file)).as_ref().map_or(JsValue::UNDEFINED, detail)
@@ -60,9 +80,10 @@ impl Uploader {
         self.driver.views().iter().map(detail).collect()
     }
 
-    /// Changes endpoint and headers from now on.
+    /// Changes the options from now on.
     pub fn configure(&self, options: &JsValue) -> Result<(), js_sys::Error> {
-        self.driver.set_backend(Options::read(options)?.backend());
+        let options = Options::read(options)?;
+        self.driver.configure(options.backend(), options.config());
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl Row {
         let hundredths = hundredths(view);
         change(&self.signals.percent, (hundredths / 100).to_string());
         change(&self.signals.fill, format!("{}.{:02}%", hundredths / 100, hundredths % 100));
-        let is_running = matches!(stage, Stage::Queued | Stage::Uploading);
+        let is_running = matches!(stage, Stage::Queued | Stage::Uploading | Stage::Paused);
         change(&self.signals.no_cancel, !is_running);
         change(&self.signals.no_retry, !matches!(stage, Stage::Failed | Stage::Canceled));
         change(&self.signals.no_remove, is_running || stage == Stage::Completing);

@@ -33,6 +33,7 @@ pub(super) fn status(view: &View, formats: &Formats) -> String {
             }
             line.join(" · ")
         }
+        Stage::Paused => format!("{} of {size} · paused", formats.bytes(view.loaded)),
         Stage::Completing => "finishing …".to_owned(),
         Stage::Done => format!("{size} · uploaded"),
         Stage::Failed => view.error.as_ref().map(Error::sentence).unwrap_or_default(),

@@ -7,6 +7,11 @@ uploader.addEventListener('complete', ({ detail }) => detail.key.toUpperCase());
 uploader.addEventListener('error', ({ detail }) => explain(detail));
 const ids: number[] = uploader.add([new File(['x'], 'x')]);
 ids.forEach((id) => uploader.cancel(id));
+uploader.pause();
+uploader.resume(ids[0]);
+uploader.order(new Set(ids));
+uploader.prioritize(ids[0]!, 1);
+uploader.configure({ maxConcurrent: 2 });
 
 // @ts-expect-error: an endpoint is needed
 await Uploader.create({});

@@ -84,19 +84,20 @@ impl Machine {
             }
         }
         match asked {
-            // In their old order, before those that came later.
             Asked::Create(files) => {
-                let uploads = &self.uploads;
-                let again =
-                    |file: &FileId| uploads.get(file).is_some_and(|u| matches!(u.phase, Phase::Queued));
-                for file in files.into_iter().rev().filter(again) {
-                    if !self.waiting.contains(&file) {
-                        self.waiting.push_front(file);
-                    }
+                for file in files {
+                    self.requeue(file);
                 }
             }
             Asked::Abort(ids) => self.abandoned.extend(ids),
             _ => {}
+        }
+    }
+
+    /// Lets a file wait again at its old place.
+    fn requeue(&mut self, file: FileId) {
+        if let Some(upload) = self.uploads.get(&file).filter(|upload| matches!(upload.phase, Phase::Queued)) {
+            self.queue.push(file, upload.place);
         }
     }
 
@@ -130,13 +131,15 @@ impl Machine {
                     upload.phase = Phase::Sending;
                     upload.tries = 0;
                     upload.trouble = None;
-                    self.active.insert(*file, ());
+                    if !upload.paused {
+                        self.active.insert(*file, ());
+                    }
                     self.changed.insert(*file, ());
                 }
                 Err(error) => {
                     self.abandoned.extend(id);
                     if self.entry_failed(now, *file, error) {
-                        self.waiting.push_back(*file);
+                        self.requeue(*file);
                     }
                 }
             }

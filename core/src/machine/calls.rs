@@ -87,6 +87,10 @@ impl Machine {
         for (route, ask) in
             [Route::Abort, Route::Complete, Route::List, Route::Sign, Route::Create].into_iter().zip(calls)
         {
+            // What the store holds for nothing is freed even so.
+            if self.paused && route != Route::Abort {
+                continue;
+            }
             let most = if route == Route::Complete { COMPLETE_CALLS } else { 1 };
             while self.gate_is_open(route, now) && self.calls_on(route) < most && ask(self, now) {}
         }
@@ -112,17 +116,20 @@ impl Machine {
         let slots = self.slots();
         let mut files = Vec::new();
         let mut request = CreateRequest::default();
-        while let Some(file) = self.waiting.front().copied() {
-            let Some(upload) = self.uploads.get_mut(&file) else {
-                self.waiting.pop_front();
-                continue;
+        let uploads = &mut self.uploads;
+        loop {
+            let next = self
+                .queue
+                .next(|file, place| uploads.get(&file).is_some_and(|upload| upload.waits_at(place)));
+            let Some((file, upload)) = next.and_then(|file| Some((file, uploads.get_mut(&file)?))) else {
+                break;
             };
             let busy = self.active.len() + files.len();
             let ahead = upload.info.size <= SMALL && self.active.len() < slots;
             if files.len() >= BATCH || (busy >= slots && !ahead) {
                 break;
             }
-            self.waiting.pop_front();
+            self.queue.pop();
             upload.phase = Phase::Creating;
             request.files.push(upload.describe());
             files.push(file);

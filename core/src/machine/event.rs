@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::Config;
 use crate::error::Error;
 use crate::map::Map;
 use crate::protocol::{
@@ -53,6 +54,17 @@ pub enum Event {
     Retry(FileId),
     /// The file is to be forgotten, and given up first if it is not finished.
     Remove(FileId),
+    /// The person holds a file back, or with `None` all of them, also those that come later. Parts on their way are
+    /// taken back.
+    Pause(Option<FileId>),
+    /// The person lets a file go on, or with `None` all that were not held back one by one.
+    Resume(Option<FileId>),
+    /// A file is to go before those with a lower priority; 0 is usual.
+    Prioritize(FileId, i32),
+    /// These files are to go before the others of their priority, in this order.
+    Order(Vec<FileId>),
+    /// From now on work like this.
+    Configure(Config),
     /// A call ended.
     Answered {
         /// Which.

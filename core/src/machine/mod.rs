@@ -7,8 +7,10 @@
 mod answers;
 mod calls;
 mod event;
+mod order;
 mod parts;
 mod puts;
+mod queue;
 mod upload;
 mod view;
 
@@ -29,6 +31,7 @@ use crate::retry::Dice;
 use crate::signing::ServerClock;
 use calls::{Gate, Pending};
 use puts::Flight;
+use queue::Queue;
 use upload::{Phase, Upload};
 
 /// Milliseconds after which a look at a file counts as failed: a disk that sleeps needs a while.
@@ -51,9 +54,11 @@ pub struct Machine {
     now: u64,
     clock: ServerClock,
     uploads: Map<FileId, Upload>,
-    /// Files to be created, in order.
-    waiting: VecDeque<FileId>,
-    /// Files that exist at the backend and are not over.
+    /// Files to be created.
+    queue: Queue,
+    /// Whether the person holds everything back.
+    paused: bool,
+    /// Files that exist at the backend, are not over and not held back.
     active: Set<FileId>,
     /// The file that got the last slot: the next one is served first.
     served: Option<FileId>,
@@ -84,7 +89,8 @@ impl Machine {
             now: 0,
             clock: ServerClock::unset(),
             uploads: Map::new(),
-            waiting: VecDeque::new(),
+            queue: Queue::new(),
+            paused: false,
             active: Set::new(),
             served: None,
             flights: Map::new(),
@@ -110,6 +116,11 @@ impl Machine {
             Event::Cancel(file) => self.cancel(file),
             Event::Retry(file) => self.retry(file),
             Event::Remove(file) => self.remove(file),
+            Event::Pause(file) => self.pause(file),
+            Event::Resume(file) => self.resume(file),
+            Event::Prioritize(file, priority) => self.prioritize(file, priority),
+            Event::Order(files) => self.order(&files),
+            Event::Configure(config) => self.config = config,
             Event::Answered { call, answer } => self.answered(now, call, answer),
             Event::PutProgress { put, loaded } => self.put_progress(now, put, loaded),
             Event::PutEnded { put, result } => self.put_ended(now, put, result),
@@ -134,7 +145,7 @@ impl Machine {
             .values()
             .map(|flight| flight.look_at.map_or(flight.stalled_at, |at| at.min(flight.stalled_at)));
         let gates = self.gates.values().filter_map(Gate::opens).filter(|opens| *opens > self.now);
-        let active = self.active.keys().filter_map(|file| self.uploads.get(file));
+        let active = self.active.keys().filter(|_| !self.paused).filter_map(|file| self.uploads.get(file));
         let parts = active.filter_map(|upload| upload.remote.as_ref()?.parts.next_wake());
         let lingering = self.lingering.filter(|until| *until > self.now);
         let probes = self.probes.values().map(|(_, deadline)| *deadline);
@@ -148,7 +159,7 @@ impl Machine {
 
     /// A file as it stands at `now`, or `None` if there is no such file.
     pub fn view(&self, file: FileId, now: u64) -> Option<View> {
-        self.uploads.get(&file).map(|upload| upload.view(now))
+        self.uploads.get(&file).map(|upload| upload.view(now, self.paused))
     }
 
     /// All files, in the order they were added.
@@ -162,8 +173,9 @@ impl Machine {
             if self.uploads.contains_key(&file) {
                 continue;
             }
-            self.uploads.insert(file, Upload::new(info));
-            self.waiting.push_back(file);
+            let place = self.queue.back(0);
+            self.uploads.insert(file, Upload::new(info, place));
+            self.queue.push(file, place);
             self.changed.insert(file, ());
         }
     }
@@ -188,6 +200,7 @@ impl Machine {
             _ => return,
         };
         self.changed.insert(file, ());
+        upload.paused = false;
         match &mut upload.remote {
             Some(remote) if resumable => {
                 remote.grants.clear();
@@ -203,8 +216,8 @@ impl Machine {
                 self.abandon(file);
                 if let Some(upload) = self.uploads.get_mut(&file) {
                     upload.start_clean();
+                    self.queue.push(file, upload.place);
                 }
-                self.waiting.push_back(file);
             }
         }
     }
@@ -272,17 +285,10 @@ impl Machine {
 
     /// Takes the file out of everything that goes on.
     fn end(&mut self, file: FileId) {
-        self.waiting.retain(|waiting| *waiting != file);
         self.active.remove(&file);
         self.changed.insert(file, ());
         self.probes.retain(|_, (probed, _)| *probed != file);
-        let flights = &mut self.flights;
-        let gone: Vec<_> =
-            flights.iter().filter(|(_, flight)| flight.file == file).map(|(put, _)| *put).collect();
-        for put in gone {
-            flights.remove(&put);
-            self.effects.push_back(Effect::AbortPut(put));
-        }
+        self.call_back(|flight| flight.file == file);
         if let Some(upload) = self.uploads.get_mut(&file) {
             upload.settle();
         }

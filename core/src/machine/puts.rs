@@ -32,16 +32,21 @@ impl Machine {
         self.config.max_concurrent.max(1) as usize
     }
 
-    /// Gives free slots to the files in turn, one part each.
+    /// Gives free slots to the files in turn, one part each; those of the highest priority first.
     pub(super) fn fill_slots(&mut self, now: u64) {
-        while self.flights.len() < self.slots() {
+        while !self.paused && self.flights.len() < self.slots() {
             let after = FileId(self.served.map_or(0, |file| file.0.saturating_add(1)));
             let later = self.active.from(&after).map(|(file, ())| file);
-            let earlier = self.active.keys();
-            let next = later
-                .chain(earlier)
-                .find_map(|file| self.next_part(*file, now).map(|number| (*file, number)));
-            let Some((file, number)) = next else { return };
+            let ready = later.chain(self.active.keys()).filter_map(|file| {
+                let priority = self.uploads.get(file)?.place.priority;
+                Some((priority, *file, self.next_part(*file, now)?))
+            });
+            // The first of the best: `max_by_key` would take the last.
+            let Some((_, file, number)) =
+                ready.reduce(|best, next| if next.0 > best.0 { next } else { best })
+            else {
+                return;
+            };
             self.served = Some(file);
             self.send(now, file, number);
         }

@@ -2,6 +2,7 @@
 
 use super::event::{NewUpload, Object};
 use super::parts::Parts;
+use super::queue::Place;
 use crate::error::{Error, Kind};
 use crate::progress::Speed;
 use crate::protocol::{ListedPart, NewFile, Provider};
@@ -49,6 +50,10 @@ pub(super) struct Remote {
 pub(super) struct Upload {
     pub(super) info: NewUpload,
     pub(super) phase: Phase,
+    /// Where it stands, also once it does not wait any more.
+    pub(super) place: Place,
+    /// Held back by the person, whatever the phase.
+    pub(super) paused: bool,
     pub(super) remote: Option<Remote>,
     /// The highest count of bytes ever shown: a part that is sent again does not take any back.
     pub(super) shown: u64,
@@ -60,10 +65,12 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(info: NewUpload) -> Self {
+    pub(super) fn new(info: NewUpload, place: Place) -> Self {
         Self {
             info,
             phase: Phase::Queued,
+            place,
+            paused: false,
             remote: None,
             shown: 0,
             speed: Speed::default(),
@@ -89,6 +96,11 @@ impl Upload {
 
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done(_) | Phase::Failed(_) | Phase::Canceled)
+    }
+
+    /// Whether it waits for its turn with this ticket.
+    pub(super) fn waits_at(&self, place: Place) -> bool {
+        matches!(self.phase, Phase::Queued) && !self.paused && self.place == place
     }
 
     pub(super) fn describe(&self) -> NewFile {

@@ -12,6 +12,8 @@ pub enum Stage {
     Queued,
     /// Bytes go up.
     Uploading,
+    /// Held back by the person.
+    Paused,
     /// All bytes are up, the object is being made.
     Completing,
     /// The object is stored.
@@ -28,6 +30,7 @@ impl Stage {
         match self {
             Self::Queued => "queued",
             Self::Uploading => "uploading",
+            Self::Paused => "paused",
             Self::Completing => "completing",
             Self::Done => "done",
             Self::Failed => "failed",
@@ -64,7 +67,7 @@ pub struct View {
 }
 
 impl Upload {
-    pub(super) fn view(&self, now: u64) -> View {
+    pub(super) fn view(&self, now: u64, all_paused: bool) -> View {
         let (stage, error, object) = match &self.phase {
             Phase::Queued | Phase::Creating => (Stage::Queued, None, None),
             Phase::ToList(..) | Phase::Listing(_) | Phase::Sending => (Stage::Uploading, None, None),
@@ -73,6 +76,9 @@ impl Upload {
             Phase::Failed(error) => (Stage::Failed, Some(error.clone()), None),
             Phase::Canceled => (Stage::Canceled, None, None),
         };
+        let is_held =
+            (self.paused || all_paused) && !self.is_over() && !matches!(self.phase, Phase::Completing);
+        let stage = if is_held { Stage::Paused } else { stage };
         let speed = (stage == Stage::Uploading).then(|| self.speed.per_second(now)).flatten();
         let remote = self.remote.as_ref().map(|remote| remote.key.clone());
         View {

@@ -123,3 +123,63 @@ fn three_refusals_in_a_row_are_final() {
     let error = world.machine.view(FileId(1), world.now).unwrap().error.unwrap();
     assert_eq!((error.kind, error.status, error.http), (Kind::StoreRefused, Status::Exhausted, Some(403)));
 }
+
+#[test]
+fn a_paused_file_is_left_alone_and_goes_on_where_it_was() {
+    let mut world = World::new(7, 0);
+    world.add(&[40 * MIB, 1000]);
+    while world.puts.len() < SLOTS {
+        world.step();
+    }
+    world.tell(Event::Pause(Some(FileId(1))));
+    assert!(world.puts.values().all(|(file, ..)| *file == FileId(2)), "its parts are taken back");
+    world.settle();
+    assert_eq!((world.stage(FileId(1)), world.stage(FileId(2))), (Some(Stage::Paused), Some(Stage::Done)));
+    world.tell(Event::Resume(Some(FileId(1))));
+    world.settle();
+    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
+}
+
+#[test]
+fn with_all_paused_nothing_moves_nor_waits_for_time() {
+    let mut world = World::new(7, 0);
+    world.add(&[40 * MIB, 1000]);
+    while world.puts.is_empty() {
+        world.step();
+    }
+    world.tell(Event::Pause(None));
+    world.add(&[1000]);
+    world.settle();
+    assert!(world.puts.is_empty() && world.machine.next_deadline().is_none());
+    world.tell(Event::Resume(None));
+    world.settle();
+    assert!((1..=3).all(|file| world.stage(FileId(file)) == Some(Stage::Done)));
+}
+
+#[test]
+fn a_high_priority_goes_first_also_among_those_under_way() {
+    let mut world = World::new(7, 0);
+    world.add(&[200 * MIB, 200 * MIB, 40 * MIB]);
+    while world.puts.is_empty() {
+        world.step();
+    }
+    world.tell(Event::Prioritize(FileId(3), 1));
+    world.settle();
+    let done = world.reports.iter().filter_map(|report| match report {
+        Report::Completed(file, _) => Some(file.0),
+        _ => None,
+    });
+    assert_eq!(done.collect::<Vec<_>>().first(), Some(&3));
+}
+
+#[test]
+fn files_are_created_in_the_order_the_person_wants() {
+    let mut world = World::new(7, 0);
+    world.tell(Event::Pause(None));
+    world.add(&[6 * MIB; 20]);
+    world.tell(Event::Order(vec![FileId(20), FileId(19)]));
+    world.tell(Event::Resume(None));
+    let Some(Request::Create(create)) = world.calls.values().next() else { panic!("nothing is created") };
+    let created: Vec<_> = create.files.iter().map(|file| file.reference.as_str()).collect();
+    assert!(created.starts_with(&["20", "19", "1"]), "{created:?}");
+}

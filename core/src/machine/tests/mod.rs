@@ -57,8 +57,9 @@ impl World {
     }
 
     fn add(&mut self, sizes: &[u64]) {
+        let first = self.machine.files().last().map_or(1, |file| file.0 + 1);
         let file = |(index, size): (usize, &u64)| NewUpload {
-            file: FileId(index as u32 + 1),
+            file: FileId(first + index as u32),
             name: format!("file {index}"),
             size: *size,
             ..NewUpload::default()

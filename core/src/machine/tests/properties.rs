@@ -37,16 +37,27 @@ proptest! {
                 world.step();
             }
             let file = FileId(world.dice.up_to(sizes.len() as u64) as u32);
-            match world.dice.up_to(5) {
+            match world.dice.up_to(11) {
                 0 | 1 => world.tell(Event::Cancel(file)),
                 2 => world.tell(Event::Remove(file)),
+                3 | 4 => world.tell(Event::Pause(Some(file))),
+                5 => world.tell(Event::Resume(Some(file))),
+                6 => world.tell(Event::Pause(None)),
+                7 => world.tell(Event::Resume(None)),
+                8 => {
+                    let priority = world.dice.up_to(3) as i32;
+                    world.tell(Event::Prioritize(file, priority));
+                }
+                9 => world.tell(Event::Order(vec![file, FileId(1)])),
                 _ => world.tell(Event::Retry(file)),
             }
         }
         world.failing = 0;
         for file in world.machine.files().collect::<Vec<_>>() {
+            world.tell(Event::Resume(Some(file)));
             world.tell(Event::Retry(file));
         }
+        world.tell(Event::Resume(None));
         world.settle();
         for file in world.machine.files().collect::<Vec<_>>() {
             prop_assert_eq!(world.stage(file), Some(Stage::Done));
@@ -85,6 +96,10 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
         small.clone().prop_map(|file| Event::Cancel(FileId(file))),
         small.clone().prop_map(|file| Event::Retry(FileId(file))),
         small.clone().prop_map(|file| Event::Remove(FileId(file))),
+        (0u32..5).prop_map(|file| Event::Pause((file < 4).then_some(FileId(file)))),
+        (0u32..5).prop_map(|file| Event::Resume((file < 4).then_some(FileId(file)))),
+        (small.clone(), any::<i32>()).prop_map(|(file, priority)| Event::Prioritize(FileId(file), priority)),
+        small.clone().prop_map(|file| Event::Order(vec![FileId(file), FileId(file / 2)])),
         (0u32..12, any_answer()).prop_map(|(call, answer)| Event::Answered { call: CallId(call), answer }),
         (0u32..12, any::<u64>()).prop_map(|(put, loaded)| Event::PutProgress { put: PutId(put), loaded }),
         (0u32..12, failure)
