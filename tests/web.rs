@@ -12,8 +12,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::File;
 use windlass::backend::http::Http;
-use windlass::browser::files;
 use windlass::browser::frame::Frame;
+use windlass::browser::{clock, files};
 use windlass::driver::{Driver, Update};
 use windlass_core::error::Kind;
 use windlass_core::machine::{Config, Report, Stage};
@@ -28,7 +28,7 @@ fn file(bytes: &[u8], name: &str) -> File {
 
 fn driver(endpoint: &str) -> Driver {
     let backend = Http { endpoint: endpoint.into(), headers: Map::new(), with_credentials: false };
-    Driver::new(backend, Config { max_concurrent: 6 })
+    Driver::new(backend, Config::default())
 }
 
 #[wasm_bindgen_test]
@@ -101,4 +101,14 @@ async fn the_widget_shows_a_row_and_lets_go_of_everything() {
     // What still happens to the file finds nothing to show it in, and that is fine.
     driver.cancel(windlass_core::machine::FileId(1));
     TimeoutFuture::new(300).await;
+}
+
+#[wasm_bindgen_test]
+fn retry_after_is_understood_in_seconds_and_as_a_date() {
+    assert_eq!(clock::retry_after("7"), Some(7000));
+    let date = js_sys::Date::new(&(js_sys::Date::now() + 60_000.0).into()).to_utc_string();
+    let wait = clock::retry_after(&String::from(date)).unwrap();
+    assert!((58_000..=60_000).contains(&wait), "{wait}");
+    assert_eq!(clock::retry_after("Mon, 01 Jan 1990 00:00:00 GMT"), Some(0));
+    assert_eq!(clock::retry_after("soon"), None);
 }

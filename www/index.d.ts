@@ -30,6 +30,8 @@ export interface UploadOptions {
   withCredentials?: boolean;
   /** Parts on their way at once, over all files: 1 to 64, 6 unless set. */
   maxConcurrent?: number;
+  /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
+  maxBytesPerSecond?: number;
 }
 
 /** A file as it stands. Sizes in bytes. */

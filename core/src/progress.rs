@@ -21,6 +21,11 @@ pub struct Speed {
 }
 
 impl Speed {
+    /// Nothing counted yet.
+    pub const fn new() -> Self {
+        Self { bytes_per_ms: 0.0, weight: 0.0, gathered: 0, started: None, sampled: 0 }
+    }
+
     /// Counts bytes that moved; `now` in milliseconds.
     pub fn add(&mut self, now: u64, bytes: u64) {
         if self.started.is_none() {

@@ -8,8 +8,9 @@ use windlass_core::machine::{Answer, Request};
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
 use windlass_core::protocol::{Problem, Route};
-use windlass_core::retry::{CallFailure, parse_retry_after};
+use windlass_core::retry::CallFailure;
 
+use crate::browser::clock;
 use crate::json;
 
 /// Where the backend is and what every call to it carries.
@@ -82,6 +83,6 @@ fn decode(route: Route, json: Json) -> Result<Answer, Malformed> {
 fn refusal(response: &Response, text: &str) -> CallFailure {
     // A refusal need not be a problem document: a proxy or a login page says no in its own way.
     let problem = json::parse(text).and_then(|json| Problem::try_from(json).ok()).unwrap_or_default();
-    let retry_after = response.headers().get("retry-after").as_deref().and_then(parse_retry_after);
+    let retry_after = response.headers().get("retry-after").as_deref().and_then(clock::retry_after);
     CallFailure::Refused { problem: Problem { status: response.status(), ..problem }, retry_after }
 }

@@ -8,7 +8,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, ProgressEvent, XmlHttpRequest};
 use windlass_core::machine::Stored;
 use windlass_core::protocol::Grant;
-use windlass_core::retry::{PutFailure, parse_retry_after};
+use windlass_core::retry::PutFailure;
+
+use super::clock;
 
 /// An error document longer than this many characters is cut: its code comes first.
 const BODY_CHARS: usize = 4096;
@@ -97,7 +99,7 @@ fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
         _ => {
             let text = xhr.response_text().ok().flatten().unwrap_or_default();
             let body = text.chars().take(BODY_CHARS).collect();
-            let retry_after = header(xhr, "retry-after").as_deref().and_then(parse_retry_after);
+            let retry_after = header(xhr, "retry-after").as_deref().and_then(clock::retry_after);
             Err(PutFailure::Refused { status, body, retry_after })
         }
     }

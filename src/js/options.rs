@@ -11,10 +11,7 @@ use crate::backend::http::Http;
 use crate::driver::Driver;
 use crate::json;
 
-/// Parts on their way at once unless the app says otherwise: what a browser opens to a host on HTTP/1.1.
-const MAX_CONCURRENT: u64 = 6;
-
-const NAMES: [&str; 4] = ["endpoint", "headers", "maxConcurrent", "withCredentials"];
+const NAMES: [&str; 5] = ["endpoint", "headers", "maxBytesPerSecond", "maxConcurrent", "withCredentials"];
 
 /// What an app may set. A misspelt name is an error rather than silence.
 #[derive(Debug)]
@@ -24,7 +21,8 @@ pub(super) struct Options {
     endpoint: String,
     headers: Map<String, String>,
     with_credentials: bool,
-    max_concurrent: u64,
+    max_concurrent: Option<u64>,
+    max_bytes_per_second: Option<u64>,
 }
 
 impl Options {
@@ -38,8 +36,11 @@ impl Options {
         if options.endpoint.trim().is_empty() {
             return Err(bad("endpoint is empty: set it to the address of your upload backend"));
         }
-        if !(1..=64).contains(&options.max_concurrent) {
+        if options.max_concurrent.is_some_and(|most| !(1..=64).contains(&most)) {
             return Err(bad("maxConcurrent is not a number from 1 to 64"));
+        }
+        if options.max_bytes_per_second == Some(0) {
+            return Err(bad("maxBytesPerSecond is 0: leave it out for no limit, or pause"));
         }
         Ok(options)
     }
@@ -50,7 +51,8 @@ impl Options {
             endpoint: fields.text("endpoint").unwrap_or_default(),
             headers: fields.texts("headers"),
             with_credentials: fields.bool("withCredentials").unwrap_or(false),
-            max_concurrent: fields.number("maxConcurrent").unwrap_or(MAX_CONCURRENT),
+            max_concurrent: fields.number("maxConcurrent"),
+            max_bytes_per_second: fields.number("maxBytesPerSecond"),
         }
     }
 
@@ -67,7 +69,11 @@ impl Options {
     }
 
     pub(super) fn config(&self) -> Config {
-        Config { max_concurrent: self.max_concurrent as u32 }
+        let usual = Config::default();
+        Config {
+            max_concurrent: self.max_concurrent.map_or(usual.max_concurrent, |most| most as u32),
+            max_bytes_per_second: self.max_bytes_per_second,
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Machine {
         }
     }
 
-    fn put_back(&mut self, asked: Asked, trouble: Kind) {
+    pub(super) fn put_back(&mut self, asked: Asked, trouble: Kind) {
         let phase = || match asked.route() {
             Route::Create => Some(Phase::Queued),
             Route::Complete => Some(Phase::ToComplete),

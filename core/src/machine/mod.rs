@@ -8,9 +8,11 @@ mod answers;
 mod calls;
 mod event;
 mod order;
+mod pace;
 mod parts;
 mod puts;
 mod queue;
+mod stored;
 mod upload;
 mod view;
 
@@ -26,10 +28,12 @@ pub use view::{Stage, View};
 
 use crate::error::{Error, Kind, Op, Status};
 use crate::map::{Map, Set};
+use crate::progress::Speed;
 use crate::protocol::Route;
 use crate::retry::Dice;
 use crate::signing::ServerClock;
 use calls::{Gate, Pending};
+use pace::Pace;
 use puts::Flight;
 use queue::Queue;
 use upload::{Phase, Upload};
@@ -37,12 +41,25 @@ use upload::{Phase, Upload};
 /// Milliseconds after which a look at a file counts as failed: a disk that sleeps needs a while.
 const PROBE_MS: u64 = 60_000;
 
+/// When nothing was heard for this many milliseconds beyond a deadline, the computer slept.
+const SLEEP_MS: u64 = 30_000;
+
 /// How the machine works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     /// Parts on their way at once, over all files; at least 1 is used. A browser opens 6 connections to a host
     /// on HTTP/1.1, and what goes beyond waits inside the browser.
     pub max_concurrent: u32,
+    /// Bytes per second that may leave, over all files and seconds; `None` for as fast as the line. Parts leave whole,
+    /// so that within a second it can be more and less.
+    pub max_bytes_per_second: Option<u64>,
+}
+
+impl Default for Config {
+    /// What a browser opens to a host on HTTP/1.1, as fast as the line.
+    fn default() -> Self {
+        Self { max_concurrent: 6, max_bytes_per_second: None }
+    }
 }
 
 /// All uploads of a page. See the module's text.
@@ -63,6 +80,9 @@ pub struct Machine {
     /// The file that got the last slot: the next one is served first.
     served: Option<FileId>,
     flights: Map<PutId, Flight>,
+    pace: Pace,
+    /// Speed over all files.
+    speed: Speed,
     calls: Map<CallId, Pending>,
     /// Looks at files, with the time when each counts as failed.
     probes: Map<ProbeId, (FileId, u64)>,
@@ -94,6 +114,8 @@ impl Machine {
             active: Set::new(),
             served: None,
             flights: Map::new(),
+            pace: Pace::new(),
+            speed: Speed::new(),
             calls: Map::new(),
             probes: Map::new(),
             gates: Map::new(),
@@ -110,6 +132,9 @@ impl Machine {
 
     /// Tells the machine what happened. Take its effects with [`Self::poll_effect`] afterwards.
     pub fn handle(&mut self, now: u64, event: Event) {
+        if self.slept(now) {
+            self.wake_up(now);
+        }
         self.now = now;
         match event {
             Event::Add(files) => self.add(files),
@@ -149,7 +174,9 @@ impl Machine {
         let parts = active.filter_map(|upload| upload.remote.as_ref()?.parts.next_wake());
         let lingering = self.lingering.filter(|until| *until > self.now);
         let probes = self.probes.values().map(|(_, deadline)| *deadline);
-        calls.chain(flights).chain(gates).chain(parts).chain(probes).chain(lingering).min()
+        let cap = self.pace.opens(self.config.max_bytes_per_second).filter(|opens| *opens > self.now);
+        let cap = cap.filter(|_| !self.paused && !self.active.is_empty());
+        calls.chain(flights).chain(gates).chain(parts).chain(probes).chain(lingering).chain(cap).min()
     }
 
     /// The files that changed since this was last asked, for whoever shows them.
@@ -291,6 +318,32 @@ impl Machine {
         self.call_back(|flight| flight.file == file);
         if let Some(upload) = self.uploads.get_mut(&file) {
             upload.settle();
+        }
+    }
+
+    /// Whether the machine that we run on slept: time has passed that nobody told us of, and more than a deadline
+    /// that is merely late explains.
+    fn slept(&self, now: u64) -> bool {
+        now.saturating_sub(self.now) > SLEEP_MS
+            && self.next_deadline().is_some_and(|deadline| now.saturating_sub(deadline) > SLEEP_MS)
+    }
+
+    /// After a sleep no connection can be trusted; what was on its way begins anew, and nobody is to blame.
+    fn wake_up(&mut self, now: u64) {
+        self.call_back(|_| true);
+        self.speed.reset();
+        let calls: Vec<_> = self.calls.keys().copied().collect();
+        for call in calls {
+            if let Some(pending) = self.calls.remove(&call) {
+                self.effects.push_back(Effect::AbortCall(call));
+                self.put_back(pending.asked, Kind::Network);
+            }
+        }
+        for gate in self.gates.values_mut() {
+            gate.not_before = now;
+        }
+        for (_, deadline) in self.probes.values_mut() {
+            *deadline = now.saturating_add(PROBE_MS);
         }
     }
 

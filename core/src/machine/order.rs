@@ -65,8 +65,11 @@ impl Machine {
     /// Stops what `is_meant` is on its way; its parts are to be sent again, without counting as failed.
     pub(super) fn call_back(&mut self, is_meant: impl Fn(&Flight) -> bool) {
         let meant = self.flights.iter().filter(|(_, flight)| is_meant(flight));
-        let meant: Vec<_> = meant.map(|(put, flight)| (*put, flight.file, flight.number)).collect();
-        for (put, file, number) in meant {
+        let unsent = |flight: &Flight| flight.len.saturating_sub(flight.loaded);
+        let meant: Vec<_> =
+            meant.map(|(put, flight)| (*put, flight.file, flight.number, unsent(flight))).collect();
+        for (put, file, number, unsent) in meant {
+            self.pace.unsent(unsent);
             self.flights.remove(&put);
             self.effects.push_back(Effect::AbortPut(put));
             if let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) {

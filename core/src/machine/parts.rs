@@ -1,5 +1,6 @@
 //! The parts of one upload: what is to be sent, what waits, what is stored.
 
+use super::stored::StoredParts;
 use crate::map::{Map, Set};
 use crate::plan::Plan;
 use crate::protocol::{CompletePart, ListedPart};
@@ -18,8 +19,7 @@ pub(super) struct Parts {
     pub(super) todo: Set<u32>,
     /// Failed, and not to be sent again before the time beside it.
     later: Vec<(u64, u32)>,
-    /// Stored, with the entity tag where it could be read.
-    stored: Map<u32, Option<Box<str>>>,
+    stored: StoredParts,
     troubles: Map<u32, Trouble>,
     /// Bytes of stored parts.
     pub(super) acknowledged: u64,
@@ -31,7 +31,7 @@ impl Parts {
             plan,
             todo: (1..=plan.count()).map(|number| (number, ())).collect(),
             later: Vec::new(),
-            stored: Map::new(),
+            stored: StoredParts::default(),
             troubles: Map::new(),
             acknowledged: 0,
         }
@@ -46,10 +46,10 @@ impl Parts {
         self.todo.remove(&number);
     }
 
-    pub(super) fn is_stored(&mut self, number: u32, etag: Option<String>) {
+    pub(super) fn is_stored(&mut self, number: u32, etag: Option<&str>) {
         self.todo.remove(&number);
         self.troubles.remove(&number);
-        if self.stored.insert(number, etag.map(String::into_boxed_str)).is_none() {
+        if self.stored.insert(number, etag) {
             self.acknowledged += self.plan.part_len(number);
         }
     }
@@ -88,29 +88,25 @@ impl Parts {
         self.later.clear();
         self.troubles.clear();
         let stored = &self.stored;
-        let todo = (1..=self.plan.count()).filter(|number| !stored.contains_key(number));
+        let todo = (1..=self.plan.count()).filter(|number| !stored.contains(*number));
         self.todo = todo.map(|number| (number, ())).collect();
     }
 
     /// Takes the store's list for the truth: what it does not hold, or holds with another size, is sent again.
     pub(super) fn reconcile(&mut self, listed: Vec<ListedPart>) {
-        let mut known = std::mem::take(&mut self.stored);
+        let known = std::mem::take(&mut self.stored);
         self.acknowledged = 0;
         for part in listed {
             if self.plan.range(part.number).is_some() && self.plan.part_len(part.number) == part.size {
-                let seen = known.remove(&part.number).flatten().map(String::from);
-                self.is_stored(part.number, seen.or(part.etag));
+                let etag = known.etag(part.number).or(part.etag);
+                self.is_stored(part.number, etag.as_deref());
             }
         }
         self.restart();
     }
 
     pub(super) fn to_complete(&self) -> Vec<CompletePart> {
-        let part = |(number, etag): (&u32, &Option<Box<str>>)| CompletePart {
-            number: *number,
-            etag: etag.as_deref().map(str::to_owned),
-        };
-        self.stored.iter().map(part).collect()
+        self.stored.numbers().map(|number| CompletePart { number, etag: self.stored.etag(number) }).collect()
     }
 }
 
@@ -127,7 +123,7 @@ mod tests {
         let limits = crate::protocol::Provider::S3.limits();
         let plan = Plan::multipart(12 << 20, 5 << 20, &limits).unwrap();
         let mut parts = Parts::new(plan);
-        parts.is_stored(1, Some("\"mine\"".into()));
+        parts.is_stored(1, Some("\"mine\""));
         parts.is_stored(3, None);
         parts.reconcile(vec![listed(1, 5 << 20), listed(2, 7), listed(9, 5 << 20)]);
         assert!(parts.todo.keys().eq([&2, &3]));

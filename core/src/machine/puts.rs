@@ -2,11 +2,19 @@
 
 use super::Machine;
 use super::event::{Effect, FileId, PutId, Stored};
+use super::pace::Complaint;
 use super::upload::Phase;
 use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
 
-/// A part that moves no byte for this many milliseconds is given up and sent again.
-const STALL_MS: u64 = 90_000;
+/// A part that moves no byte for so long is given up and sent again, in milliseconds: as long as the line needs for
+/// what may lie in buffers on the way, but no less and no more than this.
+const STALL_MS: std::ops::RangeInclusive<u64> = 20_000..=120_000;
+
+/// While nobody knows how fast the line is.
+const STALL_UNKNOWN_MS: u64 = 60_000;
+
+/// Bytes of one part that the browser counts as sent while they wait in buffers below it.
+const BUFFERED: f64 = 8.0 * 1024.0 * 1024.0;
 
 /// After this many quiet milliseconds the file is looked at: Firefox and WebKit let a part of a file that is gone
 /// or has become shorter hang for ever.
@@ -29,7 +37,16 @@ pub(super) struct Flight {
 
 impl Machine {
     pub(super) fn slots(&self) -> usize {
-        self.config.max_concurrent.max(1) as usize
+        self.pace.slots(self.config.max_concurrent)
+    }
+
+    /// How long a part may stand still from `now` on.
+    fn patience(&self, now: u64) -> u64 {
+        let Some(speed) = self.speed.per_second(now).filter(|speed| *speed >= 1.0) else {
+            return STALL_UNKNOWN_MS;
+        };
+        let of_one = speed / self.flights.len().max(1) as f64;
+        ((BUFFERED / of_one * 1000.0) as u64).clamp(*STALL_MS.start(), *STALL_MS.end())
     }
 
     /// Gives free slots to the files in turn, one part each; those of the highest priority first.
@@ -42,11 +59,11 @@ impl Machine {
                 Some((priority, *file, self.next_part(*file, now)?))
             });
             // The first of the best: `max_by_key` would take the last.
-            let Some((_, file, number)) =
-                ready.reduce(|best, next| if next.0 > best.0 { next } else { best })
-            else {
+            let best = ready.reduce(|best, next| if next.0 > best.0 { next } else { best });
+            let Some((_, file, number)) = best else { return };
+            if !self.pace.may_send(now, self.config.max_bytes_per_second) {
                 return;
-            };
+            }
             self.served = Some(file);
             self.send(now, file, number);
         }
@@ -68,7 +85,8 @@ impl Machine {
         self.last_put = self.last_put.wrapping_add(1);
         let put = PutId(self.last_put);
         let len = range.end - range.start;
-        let stalled_at = now.saturating_add(STALL_MS);
+        let stalled_at = now.saturating_add(self.patience(now));
+        self.pace.sent(len);
         let look_at = Some(now.saturating_add(QUIET_MS));
         self.flights.insert(put, Flight { file, number, loaded: 0, len, stalled_at, look_at });
         self.changed.insert(file, ());
@@ -76,13 +94,17 @@ impl Machine {
     }
 
     pub(super) fn put_progress(&mut self, now: u64, put: PutId, loaded: u64) {
-        let Some(flight) = self.flights.get_mut(&put) else { return };
+        let Some(flight) = self.flights.get(&put) else { return };
         let loaded = loaded.min(flight.len);
         let Some(more) = loaded.checked_sub(flight.loaded).filter(|more| *more > 0) else { return };
-        flight.loaded = loaded;
-        flight.stalled_at = now.saturating_add(STALL_MS);
-        flight.look_at = Some(now.saturating_add(QUIET_MS));
         let file = flight.file;
+        self.speed.add(now, more);
+        let patience = self.patience(now);
+        if let Some(flight) = self.flights.get_mut(&put) {
+            flight.loaded = loaded;
+            flight.stalled_at = now.saturating_add(patience);
+            flight.look_at = Some(now.saturating_add(QUIET_MS));
+        }
         if let Some(upload) = self.uploads.get_mut(&file) {
             upload.speed.add(now, more);
         }
@@ -104,18 +126,21 @@ impl Machine {
             Ok(stored) if flight.len > 0 && is_empty_body(&stored) => {
                 self.put_failed(now, &flight, &PutFailure::NoAnswer);
             }
-            Ok(stored) => self.put_stored(now, &flight, stored),
+            Ok(stored) => self.put_stored(now, &flight, &stored),
             Err(failure) => self.put_failed(now, &flight, &failure),
         }
     }
 
-    fn put_stored(&mut self, now: u64, flight: &Flight, stored: Stored) {
+    fn put_stored(&mut self, now: u64, flight: &Flight, stored: &Stored) {
         let file = flight.file;
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
-        remote.parts.is_stored(flight.number, stored.etag);
+        remote.parts.is_stored(flight.number, stored.etag.as_deref());
         remote.grants.discard(flight.number);
-        upload.speed.add(now, flight.len.saturating_sub(flight.loaded));
+        let rest = flight.len.saturating_sub(flight.loaded);
+        upload.speed.add(now, rest);
+        self.speed.add(now, rest);
+        self.pace.went_well(self.config.max_concurrent);
         upload.trouble = None;
         self.count(file);
         self.go_on(file);
@@ -123,6 +148,10 @@ impl Machine {
 
     fn put_failed(&mut self, now: u64, flight: &Flight, failure: &PutFailure) {
         let (file, number) = (flight.file, flight.number);
+        self.pace.unsent(flight.len.saturating_sub(flight.loaded));
+        if let Some(complaint) = complaint(failure) {
+            self.pace.complained(now, self.config.max_concurrent, complaint);
+        }
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
         let (mut remedy, error) = failure.judge(number, remote.provider);
@@ -174,6 +203,15 @@ impl Machine {
             }
             self.probe(now, file);
         }
+    }
+}
+
+/// What a failed part says about the line.
+const fn complaint(failure: &PutFailure) -> Option<Complaint> {
+    match failure {
+        PutFailure::NoAnswer | PutFailure::Stalled => Some(Complaint::Lost),
+        PutFailure::Refused { status: 429 | 503, .. } => Some(Complaint::Busy),
+        _ => None,
     }
 }
 

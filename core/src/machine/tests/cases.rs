@@ -183,3 +183,38 @@ fn files_are_created_in_the_order_the_person_wants() {
     let created: Vec<_> = create.files.iter().map(|file| file.reference.as_str()).collect();
     assert!(created.starts_with(&["20", "19", "1"]), "{created:?}");
 }
+
+/// The world with one big file and all slots taken.
+fn busy() -> World {
+    let mut world = World::new(7, 0);
+    world.add(&[400 * MIB]);
+    while world.puts.len() < SLOTS {
+        world.step();
+    }
+    world
+}
+
+#[test]
+fn a_sleep_restarts_what_was_on_its_way_and_blames_nobody() {
+    let mut world = busy();
+    let before: Vec<_> = world.puts.keys().copied().collect();
+    world.now += 8 * 3600 * 1000;
+    world.tell(Event::Wake);
+    assert!(world.puts.keys().all(|put| !before.contains(put)), "no connection outlives a sleep");
+    let view = world.machine.view(FileId(1), world.now).unwrap();
+    assert_eq!((view.stage, view.trouble), (Stage::Uploading, None));
+    world.settle();
+    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
+}
+
+#[test]
+fn a_busy_store_gets_fewer_parts_at_once() {
+    let mut world = busy();
+    let put = *world.puts.keys().next().unwrap();
+    world.puts.remove(&put);
+    let failure = PutFailure::Refused { status: 503, body: String::new(), retry_after: None };
+    world.tell(Event::PutEnded { put, result: Err(failure) });
+    assert_eq!(world.machine.slots(), SLOTS / 2);
+    world.settle();
+    assert_eq!((world.machine.slots(), world.stage(FileId(1))), (SLOTS, Some(Stage::Done)));
+}

@@ -43,7 +43,7 @@ struct World {
 impl World {
     fn new(seed: u64, failing: u64) -> Self {
         Self {
-            machine: Machine::new(Config { max_concurrent: SLOTS as u32 }, seed),
+            machine: Machine::new(Config { max_concurrent: SLOTS as u32, ..Config::default() }, seed),
             dice: Dice::new(!seed),
             now: 0,
             calls: BTreeMap::new(),

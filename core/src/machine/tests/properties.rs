@@ -66,7 +66,7 @@ proptest! {
 
     #[test]
     fn nothing_it_is_told_makes_it_panic(events in proptest::collection::vec(any_event(), 0..200)) {
-        let mut machine = Machine::new(Config { max_concurrent: 0 }, 0);
+        let mut machine = Machine::new(Config { max_concurrent: 0, max_bytes_per_second: Some(0) }, 0);
         for (now, event) in events {
             machine.handle(now, event);
             machine.next_deadline();
