@@ -16,6 +16,8 @@ pub(super) struct Pace {
     allowance: f64,
     /// When the allowance was last filled up.
     filled: u64,
+    /// Bytes per millisecond of one part among the others, smoothed over the parts that were stored; 0 before.
+    usual: f64,
 }
 
 /// What a failed part says about the line.
@@ -29,7 +31,7 @@ pub(super) enum Complaint {
 
 impl Pace {
     pub(super) const fn new() -> Self {
-        Self { slots: f64::INFINITY, calm_until: 0, allowance: 0.0, filled: 0 }
+        Self { slots: f64::INFINITY, calm_until: 0, allowance: 0.0, filled: 0, usual: 0.0 }
     }
 
     /// Parts that may be on their way at once: at least one, at most `most`.
@@ -53,6 +55,18 @@ impl Pace {
             Complaint::Lost => 0.75,
         };
         self.slots = (self.slots.min(f64::from(most)) * keep).max(1.0);
+    }
+
+    /// A part of so many bytes took so many milliseconds.
+    pub(super) fn took(&mut self, bytes: u64, ms: u64) {
+        let rate = bytes as f64 / ms.max(1) as f64;
+        self.usual = if self.usual > 0.0 { self.usual * 0.75 + rate * 0.25 } else { rate };
+    }
+
+    /// How long parts of a size have been taking, in milliseconds, once there is something to tell.
+    pub(super) fn usual_ms(&self) -> Option<impl Fn(u64) -> u64 + use<>> {
+        let usual = self.usual;
+        (usual > 0.0).then_some(move |bytes: u64| (bytes as f64 / usual) as u64)
     }
 
     /// Whether a part may leave now, under a cap of `cap` bytes per second.

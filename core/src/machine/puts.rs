@@ -20,6 +20,9 @@ const BUFFERED: f64 = 8.0 * 1024.0 * 1024.0;
 /// or has become shorter hang for ever.
 const QUIET_MS: u64 = 5_000;
 
+/// A part younger than this many milliseconds is not called slow.
+const HEDGE_MS: u64 = 3_000;
+
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
 const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
@@ -30,6 +33,9 @@ pub(super) struct Flight {
     pub(super) number: u32,
     pub(super) loaded: u64,
     pub(super) len: u64,
+    pub(super) since: u64,
+    /// The same part is on its way a second time: this is the second.
+    pub(super) is_hedge: bool,
     pub(super) stalled_at: u64,
     /// When to look at the file, unless something moves before; once for each silence.
     pub(super) look_at: Option<u64>,
@@ -60,12 +66,12 @@ impl Machine {
             });
             // The first of the best: `max_by_key` would take the last.
             let best = ready.reduce(|best, next| if next.0 > best.0 { next } else { best });
-            let Some((_, file, number)) = best else { return };
+            let Some((_, file, number)) = best else { return self.hedge(now) };
             if !self.pace.may_send(now, self.config.max_bytes_per_second) {
                 return;
             }
             self.served = Some(file);
-            self.send(now, file, number);
+            self.send(now, file, number, false);
         }
     }
 
@@ -75,7 +81,32 @@ impl Machine {
         remote.grants.usable(&self.clock, now).find(|number| remote.parts.todo.contains_key(number))
     }
 
-    fn send(&mut self, now: u64, file: FileId, number: u32) {
+    /// With nothing else to send, sends the slowest part of all a second time, if it is far slower than parts have
+    /// been: a connection that crawls should not hold up the end of everything.
+    fn hedge(&mut self, now: u64) {
+        if self.flights.values().any(|flight| flight.is_hedge) {
+            return;
+        }
+        let candidates = self.flights.values().filter(|flight| self.is_multipart(flight.file));
+        let slowest = candidates.max_by_key(|flight| flight.left_ms(now));
+        let Some((flight, usual)) = slowest.zip(self.pace.usual_ms()) else { return };
+        let (file, number) = (flight.file, flight.number);
+        let is_slow =
+            now.saturating_sub(flight.since) > HEDGE_MS && flight.left_ms(now) / 2 > usual(flight.len);
+        let can_be_sent = self.pace.may_send(now, self.config.max_bytes_per_second);
+        if is_slow && can_be_sent {
+            self.send(now, file, number, true);
+        }
+    }
+
+    fn is_multipart(&self, file: FileId) -> bool {
+        self.uploads
+            .get(&file)
+            .and_then(|upload| upload.remote.as_ref())
+            .is_some_and(|remote| remote.multipart)
+    }
+
+    fn send(&mut self, now: u64, file: FileId, number: u32, is_hedge: bool) {
         let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) else {
             return;
         };
@@ -88,7 +119,8 @@ impl Machine {
         let stalled_at = now.saturating_add(self.patience(now));
         self.pace.sent(len);
         let look_at = Some(now.saturating_add(QUIET_MS));
-        self.flights.insert(put, Flight { file, number, loaded: 0, len, stalled_at, look_at });
+        self.flights
+            .insert(put, Flight { file, number, loaded: 0, len, since: now, is_hedge, stalled_at, look_at });
         self.changed.insert(file, ());
         self.effects.push_back(Effect::Put { put, file, range, grant });
     }
@@ -115,7 +147,8 @@ impl Machine {
     fn count(&mut self, file: FileId) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let acknowledged = upload.remote.as_ref().map_or(0, |remote| remote.parts.acknowledged);
-        let on_its_way: u64 = self.flights.values().filter(|f| f.file == file).map(|f| f.loaded).sum();
+        let of_file = self.flights.values().filter(|flight| flight.file == file && !flight.is_hedge);
+        let on_its_way: u64 = of_file.map(|flight| flight.loaded).sum();
         upload.shown = upload.shown.max(acknowledged.saturating_add(on_its_way)).min(upload.info.size);
         self.changed.insert(file, ());
     }
@@ -135,6 +168,7 @@ impl Machine {
         let file = flight.file;
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
+        self.pace.took(flight.len, now.saturating_sub(flight.since));
         remote.parts.is_stored(flight.number, stored.etag.as_deref());
         remote.grants.discard(flight.number);
         let rest = flight.len.saturating_sub(flight.loaded);
@@ -142,6 +176,12 @@ impl Machine {
         self.speed.add(now, rest);
         self.pace.went_well(self.config.max_concurrent);
         upload.trouble = None;
+        // Its twin has nothing left to do.
+        let twin = self.flights.iter().find(|(_, other)| (other.file, other.number) == (file, flight.number));
+        if let Some(twin) = twin.map(|(put, _)| *put) {
+            self.flights.remove(&twin);
+            self.effects.push_back(Effect::AbortPut(twin));
+        }
         self.count(file);
         self.go_on(file);
     }
@@ -151,6 +191,13 @@ impl Machine {
         self.pace.unsent(flight.len.saturating_sub(flight.loaded));
         if let Some(complaint) = complaint(failure) {
             self.pace.complained(now, self.config.max_concurrent, complaint);
+        }
+        if let Some(twin) =
+            self.flights.values_mut().find(|other| (other.file, other.number) == (file, number))
+        {
+            // The other one may still make it, and now counts for both.
+            twin.is_hedge = false;
+            return;
         }
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
@@ -203,6 +250,14 @@ impl Machine {
             }
             self.probe(now, file);
         }
+    }
+}
+
+impl Flight {
+    /// Milliseconds until all has left, at the speed so far.
+    fn left_ms(&self, now: u64) -> u64 {
+        let left = self.len.saturating_sub(self.loaded) as f64;
+        (now.saturating_sub(self.since) as f64 * left / self.loaded.max(1) as f64) as u64
     }
 }
 

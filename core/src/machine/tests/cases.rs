@@ -218,3 +218,31 @@ fn a_busy_store_gets_fewer_parts_at_once() {
     world.settle();
     assert_eq!((world.machine.slots(), world.stage(FileId(1))), (SLOTS, Some(Stage::Done)));
 }
+
+#[test]
+fn the_slow_last_part_is_sent_twice_and_the_first_to_arrive_counts() {
+    let mut world = busy();
+    let slow = *world.puts.keys().next().unwrap();
+    world.now += 100;
+    world.tell(Event::PutProgress { put: slow, loaded: 1 });
+    let others = |world: &World| world.puts.keys().copied().filter(|put| *put != slow).collect::<Vec<_>>();
+    while world.puts.values().filter(|(.., grant)| grant.number == 1).count() < 2 {
+        world.now += 50;
+        world.tell(Event::Wake);
+        for call in world.calls.keys().copied().collect::<Vec<_>>() {
+            world.answer(call);
+        }
+        for put in others(&world) {
+            if world.puts.get(&put).is_some_and(|(.., grant)| grant.number != 1) {
+                world.end_put(put);
+            }
+        }
+        assert!(world.now < 200_000, "no second try");
+    }
+    assert_eq!(others(&world).len(), 1, "nothing else was left to send");
+    let hedge = *others(&world).first().unwrap();
+    world.end_put(hedge);
+    assert!(!world.puts.contains_key(&slow), "the slow one is stopped");
+    world.settle();
+    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
+}
