@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'store-error'
   | 'file-unreadable'
   | 'upload-gone'
+  | 'parts-refused'
   | 'size-mismatch';
 
 export interface UploadOptions {

@@ -118,6 +118,9 @@ kinds! {
     /// The store does not know the upload any more.
     UploadGone = "upload-gone",
         "The storage no longer knows this upload. Try again to start it anew.";
+    /// The parts that the store holds are not the ones that were sent.
+    PartsRefused = "parts-refused",
+        "The storage could not join the parts of this file. Try again.";
     /// What is stored is not what was sent.
     SizeMismatch = "size-mismatch",
         "What was stored is not the whole file. Try again to start it anew.";
@@ -145,6 +148,7 @@ impl Error {
             404 if problem.code == problem_code::UPLOAD_GONE => (Kind::UploadGone, Status::Permanent),
             410 => (Kind::UploadGone, Status::Permanent),
             404 | 405 => (Kind::EndpointNotFound, Status::Permanent),
+            _ if problem.code == problem_code::BAD_PARTS => (Kind::PartsRefused, Status::Permanent),
             409 if problem.code == problem_code::SIZE_MISMATCH => (Kind::SizeMismatch, Status::Permanent),
             413 => (Kind::TooLarge, Status::Permanent),
             415 => (Kind::TypeRefused, Status::Permanent),

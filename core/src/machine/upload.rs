@@ -46,6 +46,9 @@ pub(super) struct Remote {
     pub(super) grants: Grants,
 }
 
+/// More looks at the store's parts would show the same.
+const MAX_LISTINGS: u32 = 3;
+
 #[derive(Debug)]
 pub(super) struct Upload {
     pub(super) info: NewUpload,
@@ -60,6 +63,10 @@ pub(super) struct Upload {
     pub(super) speed: Speed,
     /// Failures in a row of this file's entry in calls that were answered.
     pub(super) tries: u32,
+    /// Whether it began anew by itself because the store had lost it; it does so once.
+    pub(super) is_second: bool,
+    /// How often the store's parts were looked at because it would not join ours.
+    pub(super) listings: u32,
     /// What is being waited out, for the person to know.
     pub(super) trouble: Option<Kind>,
 }
@@ -75,8 +82,26 @@ impl Upload {
             shown: 0,
             speed: Speed::default(),
             tries: 0,
+            is_second: false,
+            listings: 0,
             trouble: None,
         }
+    }
+
+    /// After the store would not join the parts: looks what it holds, or sends the one part there is again. Tells
+    /// whether there is any point in it.
+    pub(super) fn look_again(&mut self) -> bool {
+        self.listings += 1;
+        let Some(remote) = self.remote.as_mut().filter(|_| self.listings <= MAX_LISTINGS) else {
+            return false;
+        };
+        self.phase = if remote.multipart {
+            Phase::ToList(Vec::new(), None)
+        } else {
+            remote.parts = Parts::new(remote.parts.plan);
+            Phase::Sending
+        };
+        true
     }
 
     /// Back to the start, with nothing at the store.
