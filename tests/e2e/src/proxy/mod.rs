@@ -90,6 +90,11 @@ impl Proxy {
         self.set_rule(|_| Plan::forward());
     }
 
+    /// Stops listening and closes all connections.
+    pub(crate) fn stop(&self) {
+        self.accept.abort();
+    }
+
     /// `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
@@ -118,7 +123,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.accept.abort();
+        self.stop();
     }
 }
 
