@@ -16,7 +16,7 @@ const BASE_MS: u64 = 500;
 const CAP_MS: u64 = 20_000;
 
 /// A `Retry-After` longer than this many milliseconds is not waited for in full.
-const RETRY_AFTER_CAP_MS: u64 = 120_000;
+pub(crate) const RETRY_AFTER_CAP_MS: u64 = 120_000;
 
 /// A call to the backend that brought no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

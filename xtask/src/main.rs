@@ -10,6 +10,7 @@ mod page;
 mod place;
 mod run;
 mod setup;
+mod sim;
 mod size;
 mod stop;
 mod test;
@@ -29,14 +30,15 @@ cargo xtask COMMAND
   npm [--dev]         write the npm package to target/npm/windlass (--dev: unoptimised, to target/npm-dev/windlass)
   demo [--port N] [--data DIR] [--no-open] [-- SERVER ARGS]
                       build everything, serve the demo page and its backend until stopped
+  sim [ARGS]          throw bad networks at the upload machine: --seeds N, --seed S to replay one, --networks, --mutants
   size                print the package's download sizes; fail when over the limit
   test [RING…] [-- FILTER]
-                      run all checks, or only the named rings: fmt clippy host wasm size types e2e
+                      run all checks, or only the named rings: fmt clippy host sim wasm size types e2e
   help                this
 
 Tools are kept in $WINDLASS_TOOLS, by default ~/.cache/windlass/tools.
 WINDLASS_WASM_TOOLCHAIN=debian builds the wasm with Debian's compiler, as happens by itself where rustup cannot
-fetch the wasm target.";
+fetch the wasm target or the sources of the standard library.";
 
 fn main() -> ExitCode {
     match command() {
@@ -61,6 +63,7 @@ fn command() -> Result<ExitCode> {
         "setup" => setup::command(&place, args),
         "npm" => npm::command(&place, args),
         "demo" => demo::command(&place, args),
+        "sim" => sim::command(&place, args),
         "size" => size::command(&place, args),
         "test" => test::command(&place, args),
         "help" => {

@@ -75,6 +75,7 @@ impl Machine {
     }
 
     pub(super) fn put_back(&mut self, asked: Asked, trouble: Kind) {
+        self.free_removed(&asked);
         let phase = || match asked.route() {
             Route::Create => Some(Phase::Queued),
             Route::Complete => Some(Phase::ToComplete),
@@ -113,7 +114,19 @@ impl Machine {
         }
     }
 
+    /// Removed while they were completed, and nobody knows whether they were: a multipart upload that is not any more
+    /// does not mind being given up. A single object would be deleted, so that one is left.
+    fn free_removed(&mut self, asked: &Asked) {
+        let Asked::Complete(entries) = asked else { return };
+        for (file, id, multipart) in entries {
+            if *multipart && !self.uploads.contains_key(file) {
+                self.abandoned.push(id.clone());
+            }
+        }
+    }
+
     fn give_up(&mut self, asked: &Asked, error: &Error) {
+        self.free_removed(asked);
         for file in asked.files() {
             if self.uploads.get(&file).is_some_and(|upload| !upload.is_over()) {
                 self.fail(file, error.clone());
@@ -203,9 +216,9 @@ impl Machine {
         }
     }
 
-    fn completed(&mut self, now: u64, asked: Vec<(FileId, String)>, answer: CompleteAnswer) {
+    fn completed(&mut self, now: u64, asked: Vec<(FileId, String, bool)>, answer: CompleteAnswer) {
         let mut outcomes = answer.objects;
-        for (file, id) in asked {
+        for (file, id, _) in asked {
             let outcome = take(&mut outcomes, |outcome| outcome.id == id);
             let Some(upload) =
                 self.uploads.get_mut(&file).filter(|upload| matches!(upload.phase, Phase::Completing))
@@ -269,7 +282,7 @@ impl Asked {
             Self::Create(files) => files.clone(),
             Self::Sign(asked) => asked.iter().map(|(file, ..)| *file).collect(),
             Self::List(file) => vec![*file],
-            Self::Complete(asked) => asked.iter().map(|(file, _)| *file).collect(),
+            Self::Complete(asked) => asked.iter().map(|(file, ..)| *file).collect(),
             Self::Abort(_) => Vec::new(),
         }
     }

@@ -50,7 +50,8 @@ pub(super) enum Asked {
     Create(Vec<FileId>),
     Sign(Vec<(FileId, String, Vec<u32>)>),
     List(FileId),
-    Complete(Vec<(FileId, String)>),
+    /// With whether it is a multipart upload.
+    Complete(Vec<(FileId, String, bool)>),
     Abort(Vec<String>),
 }
 
@@ -210,7 +211,7 @@ impl Machine {
             upload.phase = Phase::Completing;
             bytes = bytes.saturating_add(size);
             self.changed.insert(*file, ());
-            asked.push((*file, id));
+            asked.push((*file, id, alone));
             if alone || asked.len() >= BATCH {
                 break;
             }

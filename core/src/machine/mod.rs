@@ -10,6 +10,7 @@ mod event;
 mod order;
 mod pace;
 mod parts;
+mod probes;
 mod puts;
 mod queue;
 mod stored;
@@ -34,12 +35,10 @@ use crate::retry::Dice;
 use crate::signing::ServerClock;
 use calls::{Gate, Pending};
 use pace::Pace;
+use probes::Probe;
 use puts::Flight;
 use queue::Queue;
 use upload::{Phase, Upload};
-
-/// Milliseconds after which a look at a file counts as failed: a disk that sleeps needs a while.
-const PROBE_MS: u64 = 60_000;
 
 /// When nothing was heard for this many milliseconds beyond a deadline, the computer slept.
 const SLEEP_MS: u64 = 30_000;
@@ -81,11 +80,13 @@ pub struct Machine {
     served: Option<FileId>,
     flights: Map<PutId, Flight>,
     pace: Pace,
+    /// Parts that the browser sends at once, as far as is known.
+    most: usize,
     /// Speed over all files.
     speed: Speed,
     calls: Map<CallId, Pending>,
-    /// Looks at files, with the time when each counts as failed.
-    probes: Map<ProbeId, (FileId, u64)>,
+    /// Looks at files.
+    probes: Map<ProbeId, Probe>,
     gates: Map<Route, Gate>,
     /// Until when small files wait for each other to be completed together.
     lingering: Option<u64>,
@@ -115,6 +116,7 @@ impl Machine {
             served: None,
             flights: Map::new(),
             pace: Pace::new(),
+            most: usize::MAX,
             speed: Speed::new(),
             calls: Map::new(),
             probes: Map::new(),
@@ -132,9 +134,7 @@ impl Machine {
 
     /// Tells the machine what happened. Take its effects with [`Self::poll_effect`] afterwards.
     pub fn handle(&mut self, now: u64, event: Event) {
-        if self.slept(now) {
-            self.wake_up(now);
-        }
+        let slept = self.slept(now);
         self.now = now;
         match event {
             Event::Add(files) => self.add(files),
@@ -151,6 +151,10 @@ impl Machine {
             Event::PutEnded { put, result } => self.put_ended(now, put, result),
             Event::Probed { probe, readable } => self.probed(probe, readable),
             Event::Wake => {}
+        }
+        if slept {
+            // After the event: it may be the answer that was on its way all the time.
+            self.wake_up(now);
         }
         self.expire(now);
         self.fill_slots(now);
@@ -173,7 +177,7 @@ impl Machine {
         let active = self.active.keys().filter(|_| !self.paused).filter_map(|file| self.uploads.get(file));
         let parts = active.filter_map(|upload| upload.remote.as_ref()?.parts.next_wake());
         let lingering = self.lingering.filter(|until| *until > self.now);
-        let probes = self.probes.values().map(|(_, deadline)| *deadline);
+        let probes = self.probes.values().map(|probe| probe.deadline);
         let cap = self.pace.opens(self.config.max_bytes_per_second).filter(|opens| *opens > self.now);
         let cap = cap.filter(|_| !self.paused && !self.active.is_empty());
         calls.chain(flights).chain(gates).chain(parts).chain(probes).chain(lingering).chain(cap).min()
@@ -269,16 +273,6 @@ impl Machine {
         self.effects.push_back(Effect::Forget(file));
     }
 
-    fn probed(&mut self, probe: ProbeId, readable: bool) {
-        let Some((file, _)) = self.probes.remove(&probe) else { return };
-        let Some(upload) = self.uploads.get_mut(&file) else { return };
-        if !readable {
-            self.fail(file, Error::new(Kind::FileUnreadable, Status::Permanent, Op::Read));
-        } else if matches!(upload.phase, Phase::Checking) {
-            upload.phase = Phase::ToComplete;
-        }
-    }
-
     /// Sends what is not stored yet; when all is, looks at the file once more before it is called whole.
     fn go_on(&mut self, file: FileId) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
@@ -289,16 +283,6 @@ impl Machine {
         } else {
             upload.phase = Phase::Sending;
         }
-    }
-
-    fn probe(&mut self, now: u64, file: FileId) {
-        if self.probes.values().any(|(probed, _)| *probed == file) {
-            return;
-        }
-        self.last_probe = self.last_probe.wrapping_add(1);
-        let probe = ProbeId(self.last_probe);
-        self.probes.insert(probe, (file, now.saturating_add(PROBE_MS)));
-        self.effects.push_back(Effect::Probe { probe, file });
     }
 
     /// The file waits for the person. What the store holds of it stays, for them to go on with.
@@ -328,7 +312,7 @@ impl Machine {
     fn end(&mut self, file: FileId) {
         self.active.remove(&file);
         self.changed.insert(file, ());
-        self.probes.retain(|_, (probed, _)| *probed != file);
+        self.probes.retain(|_, probe| probe.file != file);
         self.call_back(|flight| flight.file == file);
         if let Some(upload) = self.uploads.get_mut(&file) {
             upload.settle();
@@ -356,20 +340,14 @@ impl Machine {
         for gate in self.gates.values_mut() {
             gate.not_before = now;
         }
-        for (_, deadline) in self.probes.values_mut() {
-            *deadline = now.saturating_add(PROBE_MS);
-        }
+        self.be_patient_with_probes(now);
     }
 
     /// Ends what took too long and wakes what waited.
     fn expire(&mut self, now: u64) {
         self.expire_calls(now);
         self.expire_puts(now);
-        let late: Vec<_> =
-            self.probes.iter().filter(|(_, (_, at))| *at <= now).map(|(probe, _)| *probe).collect();
-        for probe in late {
-            self.probed(probe, false);
-        }
+        self.expire_probes(now);
         for file in self.active.keys() {
             if let Some(remote) = self.uploads.get_mut(file).and_then(|upload| upload.remote.as_mut()) {
                 remote.parts.wake(now);

@@ -1,7 +1,12 @@
 //! How many parts may be on their way: fewer when the line or the store complains, more again while all goes well.
 
+use crate::retry::RETRY_AFTER_CAP_MS;
+
 /// A busy store is left alone for this many milliseconds, and for twice as long each time it says so again.
 const HOLD_MS: u64 = 300;
+
+/// A part of fewer bytes tells of round trips, not of speed.
+const TELLING: u64 = 1024 * 1024;
 
 /// After a cut the next one waits this many milliseconds: the parts that were on their way complain about the same.
 const CALM_MS: u64 = 2_000;
@@ -61,9 +66,10 @@ impl Pace {
         self.slots = (slots + 1.0 / slots).min(f64::from(most));
     }
 
-    pub(super) fn complained(&mut self, now: u64, most: u32, complaint: Complaint) {
+    /// A part failed. `retry_after` is how many milliseconds the store asked to wait.
+    pub(super) fn complained(&mut self, now: u64, most: u32, complaint: Complaint, retry_after: Option<u64>) {
         if complaint == Complaint::Busy && now >= self.hold_until {
-            let wait = HOLD_MS << self.busy.min(4);
+            let wait = (HOLD_MS << self.busy.min(4)).max(retry_after.unwrap_or(0).min(RETRY_AFTER_CAP_MS));
             self.busy += 1;
             self.hold_until = now.saturating_add(wait);
         }
@@ -80,6 +86,9 @@ impl Pace {
 
     /// A part of so many bytes took so many milliseconds.
     pub(super) fn took(&mut self, bytes: u64, ms: u64) {
+        if bytes < TELLING {
+            return;
+        }
         let rate = bytes as f64 / ms.max(1) as f64;
         self.usual = if self.usual > 0.0 { self.usual * 0.75 + rate * 0.25 } else { rate };
     }
@@ -131,11 +140,11 @@ mod tests {
     fn complaints_cut_once_in_a_while_and_success_brings_it_back() {
         let mut pace = Pace::new();
         assert_eq!(pace.slots(6), 6);
-        pace.complained(0, 6, Complaint::Busy);
-        pace.complained(10, 6, Complaint::Busy);
+        pace.complained(0, 6, Complaint::Busy, None);
+        pace.complained(10, 6, Complaint::Busy, None);
         assert_eq!(pace.slots(6), 3);
         for now in 1..20 {
-            pace.complained(now * CALM_MS, 6, Complaint::Lost);
+            pace.complained(now * CALM_MS, 6, Complaint::Lost, None);
         }
         assert_eq!(pace.slots(6), 1);
         for _ in 0..20 {

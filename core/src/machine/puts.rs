@@ -20,6 +20,12 @@ const BUFFERED: f64 = 8.0 * 1024.0 * 1024.0;
 /// or has become shorter hang for ever.
 const QUIET_MS: u64 = 5_000;
 
+/// What a browser opens to a host on HTTP/1.1.
+const CONNECTIONS: usize = 6;
+
+/// Within so many milliseconds a part with a connection has sent a first byte.
+const BEGIN_MS: u64 = 3_000;
+
 /// A part younger than this many milliseconds is not called slow.
 const HEDGE_MS: u64 = 3_000;
 
@@ -43,7 +49,7 @@ pub(super) struct Flight {
 
 impl Machine {
     pub(super) fn slots(&self) -> usize {
-        self.pace.slots(self.config.max_concurrent)
+        self.pace.slots(self.config.max_concurrent).min(self.most)
     }
 
     /// How long a part may stand still from `now` on.
@@ -87,7 +93,9 @@ impl Machine {
         if self.flights.values().any(|flight| flight.is_hedge) {
             return;
         }
-        let candidates = self.flights.values().filter(|flight| self.is_multipart(flight.file));
+        // Without a byte on its way it may only be waiting for a connection.
+        let candidates =
+            self.flights.values().filter(|flight| flight.loaded > 0 && self.is_multipart(flight.file));
         let slowest = candidates.max_by_key(|flight| flight.left_ms(now));
         let Some((flight, usual)) = slowest.zip(self.pace.usual_ms()) else { return };
         let (file, number) = (flight.file, flight.number);
@@ -190,7 +198,7 @@ impl Machine {
         let (file, number) = (flight.file, flight.number);
         self.pace.unsent(flight.len.saturating_sub(flight.loaded));
         if let Some(complaint) = complaint(failure) {
-            self.pace.complained(now, self.config.max_concurrent, complaint);
+            self.pace.complained(now, self.config.max_concurrent, complaint, failure.retry_after());
         }
         if let Some(twin) =
             self.flights.values_mut().find(|other| (other.file, other.number) == (file, number))
@@ -235,7 +243,22 @@ impl Machine {
         }
     }
 
+    /// Learns whether the browser sends more than six parts at once, as it does on HTTP/2. Where six move and the others
+    /// do not begin, these wait inside the browser, where their grants grow old: they are taken back.
+    fn count_connections(&mut self, now: u64) {
+        if self.flights.len() <= CONNECTIONS {
+            return;
+        }
+        let moving = self.flights.values().filter(|flight| flight.loaded > 0).count();
+        let waits = |flight: &Flight| flight.loaded == 0 && now.saturating_sub(flight.since) > BEGIN_MS;
+        if moving == CONNECTIONS && self.flights.values().any(waits) {
+            self.most = CONNECTIONS;
+            self.call_back(|flight| flight.loaded == 0);
+        }
+    }
+
     pub(super) fn expire_puts(&mut self, now: u64) {
+        self.count_connections(now);
         let stalled = self.flights.iter().filter(|(_, flight)| flight.stalled_at <= now);
         let stalled: Vec<_> = stalled.map(|(put, _)| *put).collect();
         for put in stalled {

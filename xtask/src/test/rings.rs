@@ -10,7 +10,7 @@ use crate::run::{cargo, live, on_path, quiet, say};
 use crate::setup::{debian, node, python, rust};
 use crate::test::Outcome;
 use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
-use crate::{demo, npm, page, setup, size};
+use crate::{demo, npm, page, setup, sim, size};
 
 /// A group of checks with one verdict.
 #[derive(Debug)]
@@ -20,10 +20,11 @@ pub(super) struct Ring {
     pub(super) run: fn(&Place, &[OsString]) -> Result<Outcome>,
 }
 
-pub(super) const RINGS: [Ring; 7] = [
+pub(super) const RINGS: [Ring; 8] = [
     Ring { name: "fmt", about: "formatting", run: fmt },
     Ring { name: "clippy", about: "lints, for this machine and for wasm", run: clippy },
     Ring { name: "host", about: "tests that need no browser", run: host },
+    Ring { name: "sim", about: "the upload machine on bad networks, by seeds", run: simulate },
     Ring { name: "wasm", about: "tests of the browser side, in Chromium", run: wasm },
     Ring { name: "size", about: "the package and its download sizes", run: sizes },
     Ring { name: "types", about: "the package's typings, as a program that uses them", run: types },
@@ -71,6 +72,12 @@ fn host(place: &Place, filter: &[OsString]) -> Result<Outcome> {
         .env("RUSTDOCFLAGS", "--deny warnings");
     errors.note(live("Checking the documentation", &mut doc));
     errors.outcome()
+}
+
+fn simulate(place: &Place, _: &[OsString]) -> Result<Outcome> {
+    sim::run(place, &["--seeds".into(), sim::SEEDS.into()])?;
+    sim::run(place, &["--mutants".into()])?;
+    Ok(Outcome::Passed)
 }
 
 fn wasm(place: &Place, filter: &[OsString]) -> Result<Outcome> {

@@ -1,0 +1,198 @@
+//! What stands between the world and the machine: nothing, or a mutant that breaks one thing to show that a check
+//! sees it.
+
+use std::collections::VecDeque;
+
+use windlass_core::machine::{
+    Answer, Config, Effect, Event, FileId, Machine, PutId, Report, Request, Stored, View,
+};
+use windlass_core::protocol::{AbortAnswer, Grant};
+
+use crate::check::Check;
+use crate::store::SECRET;
+
+/// A machine that is broken in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// Now and then does not hear that a part ended.
+    DropsPutEnded,
+    /// Takes an old answer of the store for the answer to another part.
+    TakesStaleAnswer,
+    /// Does not hear its timer any more.
+    LosesWakes,
+    /// Sends with the oldest grant of the part instead of the newest.
+    UsesOldGrant,
+    /// Leaves one part out when it completes.
+    ForgetsPart,
+    /// Does not hear the person's cancel.
+    IgnoresCancel,
+    /// Does not hear the person's pause.
+    IgnoresPause,
+    /// Uses two more slots than allowed.
+    TakesMoreSlots,
+    /// Never has anything freed at the store.
+    NeverAborts,
+    /// Shows fewer bytes now and then.
+    ShowsLess,
+    /// Quotes a URL in a report.
+    TellsUrl,
+    /// Sends each first part from the wrong place.
+    SendsWrongBytes,
+    /// Gives a file up on the first fault.
+    GivesUpEarly,
+}
+
+impl Mutant {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::DropsPutEnded,
+        Self::TakesStaleAnswer,
+        Self::LosesWakes,
+        Self::UsesOldGrant,
+        Self::ForgetsPart,
+        Self::IgnoresCancel,
+        Self::IgnoresPause,
+        Self::TakesMoreSlots,
+        Self::NeverAborts,
+        Self::ShowsLess,
+        Self::TellsUrl,
+        Self::SendsWrongBytes,
+        Self::GivesUpEarly,
+    ];
+
+    /// Checks that may catch it; being caught by another one only would be chance.
+    pub(crate) const fn caught_by(self) -> &'static [Check] {
+        match self {
+            Self::DropsPutEnded => &[Check::SendsLittleTwice, Check::EndsInTime, Check::NeverStuck],
+            Self::TakesStaleAnswer => &[Check::CompletesWhatIsStored, Check::FailureIsJustified],
+            Self::LosesWakes => &[Check::NeverStuck],
+            Self::UsesOldGrant => &[Check::UsesGoodGrants],
+            Self::ForgetsPart => &[Check::CompletesWhatIsStored],
+            Self::IgnoresCancel | Self::IgnoresPause => &[Check::NothingAfterTheEnd],
+            Self::TakesMoreSlots => &[Check::KeepsToSlots],
+            Self::NeverAborts => &[Check::LeavesNothingOpen],
+            Self::ShowsLess => &[Check::ProgressNeverFalls],
+            Self::TellsUrl => &[Check::KeepsSecrets],
+            Self::SendsWrongBytes => &[Check::DoneIsWhole],
+            Self::GivesUpEarly => &[Check::FailureIsJustified, Check::SurvivesALittle],
+        }
+    }
+}
+
+/// The machine, as the world holds it.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    machine: Machine,
+    mutant: Option<Mutant>,
+    effects: VecDeque<Effect>,
+    count: u64,
+    last_stored: Option<Stored>,
+    grants: Vec<Grant>,
+}
+
+impl Hands {
+    pub(crate) fn new(config: Config, seed: u64, mutant: Option<Mutant>) -> Self {
+        let more = if mutant == Some(Mutant::TakesMoreSlots) { 2 } else { 0 };
+        let config = Config { max_concurrent: config.max_concurrent + more, ..config };
+        let machine = Machine::new(config, seed);
+        Self { machine, mutant, effects: VecDeque::new(), count: 0, last_stored: None, grants: Vec::new() }
+    }
+
+    pub(crate) fn handle(&mut self, now: u64, event: Event) {
+        self.count += 1;
+        if let Some(event) = self.hear(event) {
+            self.machine.handle(now, event);
+        }
+        while let Some(effect) = self.machine.poll_effect() {
+            let effect = self.act(now, effect);
+            self.effects.extend(effect);
+        }
+    }
+
+    fn hear(&mut self, event: Event) -> Option<Event> {
+        match (self.mutant, event) {
+            (Some(Mutant::DropsPutEnded), Event::PutEnded { result: Ok(_), .. })
+                if self.count.is_multiple_of(4) =>
+            {
+                None
+            }
+            (Some(Mutant::LosesWakes), Event::Wake) if self.count > 10 => None,
+            (Some(Mutant::IgnoresCancel), Event::Cancel(_))
+            | (Some(Mutant::IgnoresPause), Event::Pause(_)) => None,
+            (Some(Mutant::TakesStaleAnswer), Event::PutEnded { put, result }) => {
+                Some(self.mix_up(put, result))
+            }
+            (Some(Mutant::GivesUpEarly), Event::PutEnded { put, result: Err(_) }) => {
+                Some(Event::PutEnded { put, result: Err(windlass_core::retry::PutFailure::Unsendable) })
+            }
+            (_, event) => Some(event),
+        }
+    }
+
+    /// A failure takes the place of the success before it.
+    fn mix_up(&mut self, put: PutId, result: Result<Stored, windlass_core::retry::PutFailure>) -> Event {
+        let result = match (result, self.last_stored.take()) {
+            (Err(_), Some(stale)) => Ok(stale),
+            (result, _) => {
+                self.last_stored = result.as_ref().ok().cloned();
+                result
+            }
+        };
+        Event::PutEnded { put, result }
+    }
+
+    fn act(&mut self, now: u64, effect: Effect) -> Option<Effect> {
+        match (self.mutant, effect) {
+            (Some(Mutant::UsesOldGrant), Effect::Put { put, file, range, grant }) => {
+                self.grants.push(grant);
+                let same_part = |old: &&Grant| path(old) == path(&self.grants[self.grants.len() - 1]);
+                let grant = self.grants.iter().find(same_part)?.clone();
+                Some(Effect::Put { put, file, range, grant })
+            }
+            (Some(Mutant::SendsWrongBytes), Effect::Put { put, file, range, grant }) => {
+                let range = if range.start > 0 { range.start - 1..range.end - 1 } else { range };
+                Some(Effect::Put { put, file, range, grant })
+            }
+            (Some(Mutant::ForgetsPart), Effect::Call { call, request: Request::Complete(mut request) }) => {
+                if let Some(upload) = request.uploads.first_mut() {
+                    upload.parts.pop();
+                }
+                Some(Effect::Call { call, request: Request::Complete(request) })
+            }
+            (Some(Mutant::NeverAborts), Effect::Call { call, request: Request::Abort(_) }) => {
+                self.machine.handle(now, Event::Answered { call, answer: Ok(Answer::Abort(AbortAnswer {})) });
+                None
+            }
+            (Some(Mutant::TellsUrl), Effect::Report(Report::Failed(file, mut error))) => {
+                error.detail = format!("?{SECRET}=1");
+                Some(Effect::Report(Report::Failed(file, error)))
+            }
+            (_, effect) => Some(effect),
+        }
+    }
+
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        let is_deaf = self.mutant == Some(Mutant::LosesWakes) && self.count > 10;
+        if is_deaf { None } else { self.machine.next_deadline() }
+    }
+
+    pub(crate) fn view(&self, file: FileId, now: u64) -> Option<View> {
+        let mut view = self.machine.view(file, now)?;
+        if self.mutant == Some(Mutant::ShowsLess) && self.count.is_multiple_of(5) {
+            view.loaded /= 2;
+        }
+        Some(view)
+    }
+
+    pub(crate) fn take_changed(&mut self) -> Vec<FileId> {
+        self.machine.take_changed().keys().copied().collect()
+    }
+}
+
+/// A grant's URL up to its signature: the same for the same part.
+fn path(grant: &Grant) -> &str {
+    grant.url.reveal().split('&').next().unwrap_or_default()
+}
