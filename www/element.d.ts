@@ -16,7 +16,7 @@ export function load(url?: string | URL | Response | BufferSource | WebAssembly.
 export class WindlassUpload extends HTMLElement {
   /** The address that the backend's five routes are under; reflects the attribute. */
   endpoint: string;
-  /** Parts on their way at once, over all files; reflects `max-concurrent`, read when the element is first shown. */
+  /** Parts on their way at once, over all files; reflects `max-concurrent`. */
   maxConcurrent: number | undefined;
   /** Headers of every call to the backend. */
   headers: Record<string, string>;

