@@ -1,4 +1,28 @@
 //! From a failure to a verdict, and how long to wait before the next try.
+//!
+//! A part's request ([`PutFailure::judge`]):
+//!
+//! | What happened | Verdict | What is done |
+//! |---|---|---|
+//! | no answer, an abort by the browser, no byte for too long | temporary | sent again; from the second time on signed anew, since some stores hide a refusal |
+//! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
+//! | other 400, 401, 403 | temporary | signed anew at once; refused three times in a row it is exhausted |
+//! | 404, 410, `NoSuchUpload` | permanent | the upload starts anew by itself, once |
+//! | 507 | permanent | the file fails: the store is full |
+//! | anything else | permanent | the file fails |
+//!
+//! A call to the backend (`Error::from_problem` and the machine's `answers`):
+//!
+//! | What happened | Verdict | What is done |
+//! |---|---|---|
+//! | no answer, or not in time | temporary | asked again for as long as it takes; 4 times if the backend has never answered |
+//! | an answer that makes no sense | temporary | asked 4 times; once if the backend has never answered |
+//! | 408, 425, 429, 5xx but 501, 505, 507 | temporary | asked 10 times, not before `Retry-After` |
+//! | `bad-parts` at `complete` | temporary | the store's parts are looked at and what differs is sent again, three times |
+//! | `upload-gone`, 410 | permanent | the upload starts anew by itself, once |
+//! | anything else | permanent | the file fails |
+//!
+//! What is temporary and has used up its tries is exhausted: the person may try again.
 
 use crate::error::{Error, Kind, Op, Status};
 use crate::protocol::{Problem, Provider, Route};
