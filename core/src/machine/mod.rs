@@ -36,7 +36,7 @@ use crate::signing::ServerClock;
 use calls::{Gate, Pending};
 use pace::Pace;
 use probes::Probe;
-use puts::Flight;
+use puts::{CONNECTIONS, Flight};
 use queue::Queue;
 use upload::{Phase, Upload};
 
@@ -57,7 +57,7 @@ pub struct Config {
 impl Default for Config {
     /// What a browser opens to a host on HTTP/1.1, as fast as the line.
     fn default() -> Self {
-        Self { max_concurrent: 6, max_bytes_per_second: None }
+        Self { max_concurrent: CONNECTIONS as u32, max_bytes_per_second: None }
     }
 }
 
@@ -313,7 +313,7 @@ impl Machine {
         self.active.remove(&file);
         self.changed.insert(file, ());
         self.probes.retain(|_, probe| probe.file != file);
-        self.call_back(|flight| flight.file == file);
+        self.call_back(&|flight| flight.file == file);
         if let Some(upload) = self.uploads.get_mut(&file) {
             upload.settle();
         }
@@ -328,7 +328,7 @@ impl Machine {
 
     /// After a sleep no connection can be trusted; what was on its way begins anew, and nobody is to blame.
     fn wake_up(&mut self, now: u64) {
-        self.call_back(|_| true);
+        self.call_back(&|_| true);
         self.speed.reset();
         let calls: Vec<_> = self.calls.keys().copied().collect();
         for call in calls {

@@ -9,7 +9,7 @@ impl Machine {
     pub(super) fn pause(&mut self, file: Option<FileId>) {
         let Some(file) = file else {
             self.paused = true;
-            self.call_back(|_| true);
+            self.call_back(&|_| true);
             self.show_all();
             return;
         };
@@ -22,7 +22,7 @@ impl Machine {
         upload.speed.reset();
         self.active.remove(&file);
         self.changed.insert(file, ());
-        self.call_back(|flight| flight.file == file);
+        self.call_back(&|flight| flight.file == file);
     }
 
     pub(super) fn resume(&mut self, file: Option<FileId>) {
@@ -63,7 +63,9 @@ impl Machine {
     }
 
     /// Stops what `is_meant` is on its way; its parts are to be sent again, without counting as failed.
-    pub(super) fn call_back(&mut self, is_meant: impl Fn(&Flight) -> bool) {
+    ///
+    /// Not generic: each of its callers would be a copy in the wasm.
+    pub(super) fn call_back(&mut self, is_meant: &dyn Fn(&Flight) -> bool) {
         let meant = self.flights.iter().filter(|(_, flight)| is_meant(flight));
         let unsent = |flight: &Flight| flight.len.saturating_sub(flight.loaded);
         let meant: Vec<_> =

@@ -21,7 +21,7 @@ const BUFFERED: f64 = 8.0 * 1024.0 * 1024.0;
 const QUIET_MS: u64 = 5_000;
 
 /// What a browser opens to a host on HTTP/1.1.
-const CONNECTIONS: usize = 6;
+pub(super) const CONNECTIONS: usize = 6;
 
 /// Within so many milliseconds a part with a connection has sent a first byte.
 const BEGIN_MS: u64 = 3_000;
@@ -174,6 +174,8 @@ impl Machine {
 
     fn put_stored(&mut self, now: u64, flight: &Flight, stored: &Stored) {
         let file = flight.file;
+        // Its twin has nothing left to do.
+        self.call_back(&|other| (other.file, other.number) == (file, flight.number));
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
         self.pace.took(flight.len, now.saturating_sub(flight.since));
@@ -184,12 +186,6 @@ impl Machine {
         self.speed.add(now, rest);
         self.pace.went_well(self.config.max_concurrent);
         upload.trouble = None;
-        // Its twin has nothing left to do.
-        let twin = self.flights.iter().find(|(_, other)| (other.file, other.number) == (file, flight.number));
-        if let Some(twin) = twin.map(|(put, _)| *put) {
-            self.flights.remove(&twin);
-            self.effects.push_back(Effect::AbortPut(twin));
-        }
         self.count(file);
         self.go_on(file);
     }
@@ -253,7 +249,7 @@ impl Machine {
         let waits = |flight: &Flight| flight.loaded == 0 && now.saturating_sub(flight.since) > BEGIN_MS;
         if moving == CONNECTIONS && self.flights.values().any(waits) {
             self.most = CONNECTIONS;
-            self.call_back(|flight| flight.loaded == 0);
+            self.call_back(&|flight| flight.loaded == 0);
         }
     }
 
