@@ -7,8 +7,11 @@ use crate::protocol::Limits;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Above this a part costs more to send again than it saves in requests.
-const LARGEST_BY_CHOICE: u64 = 32 * MIB;
+/// The largest part, in bytes, on a line that nobody has measured yet.
+pub const USUAL_LARGEST: u64 = 32 * MIB;
+
+/// A smaller part, in bytes, costs more in requests than it saves when it is sent again.
+const SMALLEST: u64 = 5 * MIB;
 
 /// A file of middling size is cut into about this many parts: enough to fill the slots twice.
 const WANTED_PARTS: u64 = 12;
@@ -99,9 +102,9 @@ impl Plan {
 
 /// A good part size for a file of `size` bytes where nobody asked for one, in bytes.
 ///
-/// A whole number of MiB, within the limits: the smallest that gives a middling file enough parts to fill
-/// the line, never more than 32 MiB unless the number of parts forces it.
-pub fn choose_part_size(size: u64, limits: &Limits) -> Result<u64, PlanError> {
+/// A whole number of MiB where `largest` leaves room for it, within the limits: the smallest that gives a middling file
+/// enough parts to fill the line, never more than `largest` bytes unless the number of parts or the store forces it.
+pub fn choose_part_size(size: u64, largest: u64, limits: &Limits) -> Result<u64, PlanError> {
     if limits.max_parts == 0 || limits.max_part_size == 0 || limits.min_part_size > limits.max_part_size {
         return Err(PlanError::Limits);
     }
@@ -109,10 +112,11 @@ pub fn choose_part_size(size: u64, limits: &Limits) -> Result<u64, PlanError> {
         return Err(PlanError::FileTooLarge(limits.max_size));
     }
     let forced = size.div_ceil(u64::from(limits.max_parts));
-    let liked = (size / WANTED_PARTS).min(LARGEST_BY_CHOICE);
+    let liked = (size / WANTED_PARTS).max(SMALLEST).min(largest);
     let wanted = forced.max(liked).max(limits.min_part_size).max(1);
     let rounded = wanted.div_ceil(MIB) * MIB;
-    let part_size = if rounded <= limits.max_part_size { rounded } else { wanted };
+    let fits = rounded <= limits.max_part_size && (rounded <= largest || wanted > largest);
+    let part_size = if fits { rounded } else { wanted };
     if part_size > limits.max_part_size {
         return Err(PlanError::FileTooLarge(limits.max_part_size.saturating_mul(limits.max_parts.into())));
     }
@@ -130,7 +134,7 @@ mod tests {
 
     #[track_caller]
     fn check(size: u64, part_size: u64, count: u32) {
-        let chosen = choose_part_size(size, &S3).unwrap();
+        let chosen = choose_part_size(size, USUAL_LARGEST, &S3).unwrap();
         let plan = Plan::multipart(size, chosen, &S3).unwrap();
         assert_eq!((plan.part_size(), plan.count()), (part_size, count));
     }
@@ -158,10 +162,24 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_as_large_as_the_line_and_what_is_on_it_like() {
+        let chosen = |size, largest| choose_part_size(size, largest, &S3).unwrap();
+        assert_eq!(chosen(50_000 * MIB, 64 * MIB), 64 * MIB);
+        assert_eq!(chosen(50_000 * MIB, 8 * MIB), 8 * MIB);
+        assert_eq!(chosen(50_000 * MIB, 1), 5 * MIB, "the number of parts forces it");
+        let azure = Limits { min_part_size: 1, ..S3 };
+        assert_eq!(choose_part_size(50 * MIB, 32 * MIB, &azure), Ok(5 * MIB));
+        assert_eq!(choose_part_size(50 * MIB, MIB + MIB / 2, &azure), Ok(MIB + MIB / 2));
+    }
+
+    #[test]
     fn the_largest_object_fits_the_number_of_parts() {
-        let part = choose_part_size(S3.max_size, &S3).unwrap();
+        let part = choose_part_size(S3.max_size, USUAL_LARGEST, &S3).unwrap();
         assert!(Plan::multipart(S3.max_size, part, &S3).unwrap().count() <= 10_000);
-        assert_eq!(choose_part_size(S3.max_size + 1, &S3), Err(PlanError::FileTooLarge(S3.max_size)));
+        assert_eq!(
+            choose_part_size(S3.max_size + 1, USUAL_LARGEST, &S3),
+            Err(PlanError::FileTooLarge(S3.max_size))
+        );
     }
 
     #[test]
@@ -171,13 +189,13 @@ mod tests {
         assert_eq!(Plan::multipart(1 << 40, 5 * MIB, &S3), Err(PlanError::PartSize(5 * MIB)));
         assert_eq!(Plan::multipart(u64::MAX, 5 * MIB, &S3), Err(PlanError::FileTooLarge(S3.max_size)));
         let none = Limits { max_parts: 0, ..S3 };
-        assert_eq!(choose_part_size(1, &none), Err(PlanError::Limits));
+        assert_eq!(choose_part_size(1, USUAL_LARGEST, &none), Err(PlanError::Limits));
     }
 
     proptest! {
         #[test]
         fn covers_every_byte_exactly_once(size in 0..=S3.max_size) {
-            let plan = Plan::multipart(size, choose_part_size(size, &S3).unwrap(), &S3).unwrap();
+            let plan = Plan::multipart(size, choose_part_size(size, USUAL_LARGEST, &S3).unwrap(), &S3).unwrap();
             let mut next = 0;
             for number in 1..=plan.count() {
                 let range = plan.range(number).unwrap();
@@ -197,10 +215,11 @@ mod tests {
 
         #[test]
         fn any_limits_give_a_plan_within_them_or_a_refusal(
-            size: u64, min in 0u64..1 << 40, max in 0u64..1 << 40, parts in 0u32..20_000, max_size: u64,
+            size: u64, largest in 1u64..1 << 40, min in 0u64..1 << 40, max in 0u64..1 << 40, parts in 0u32..20_000,
+            max_size: u64,
         ) {
             let limits = Limits { min_part_size: min, max_part_size: max, max_parts: parts, max_size };
-            if let Ok(part_size) = choose_part_size(size, &limits) {
+            if let Ok(part_size) = choose_part_size(size, largest, &limits) {
                 let plan = Plan::multipart(size, part_size, &limits).unwrap();
                 prop_assert!(plan.count() <= parts);
                 prop_assert!(plan.part_size() <= max);

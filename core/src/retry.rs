@@ -8,6 +8,7 @@
 //! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
 //! | other 400, 401, 403 | temporary | signed anew at once; refused three times in a row it is exhausted |
 //! | 404, 410, `NoSuchUpload` | permanent | the upload starts anew by itself, once |
+//! | 413 | permanent | where the cut is ours, the file starts anew in parts of half the size; else it fails |
 //! | 507 | permanent | the file fails: the store is full |
 //! | anything else | permanent | the file fails |
 //!
@@ -115,6 +116,8 @@ pub enum Remedy {
     Resend,
     /// Have it signed again first.
     Resign,
+    /// Cut the file into smaller parts, where that is ours to decide.
+    Shrink,
     /// Nothing helps.
     Fail,
 }
@@ -159,6 +162,7 @@ fn judge_refusal(status: u16, code: Option<&str>) -> (Remedy, Kind, Status) {
         }
         // Garage says 400 to an expired grant, others 401 or 403.
         (400 | 401 | 403, _) => (Remedy::Resign, Kind::StoreRefused, Status::Temporary),
+        (413, _) => (Remedy::Shrink, Kind::StoreRefused, Status::Permanent),
         (507, _) => (Remedy::Fail, Kind::StoreFull, Status::Permanent),
         (500..=599, _) => (Remedy::Resend, Kind::StoreError, Status::Temporary),
         _ => (Remedy::Fail, Kind::StoreRefused, Status::Permanent),
@@ -237,7 +241,7 @@ mod tests {
         check(400, Some("InvalidRequest"), Remedy::Resign, Kind::StoreRefused);
         check(404, Some("NoSuchUpload"), Remedy::Fail, Kind::UploadGone);
         check(507, Some("InsufficientStorage"), Remedy::Fail, Kind::StoreFull);
-        check(413, Some("EntityTooLarge"), Remedy::Fail, Kind::StoreRefused);
+        check(413, Some("EntityTooLarge"), Remedy::Shrink, Kind::StoreRefused);
         check(301, None, Remedy::Fail, Kind::StoreRefused);
     }
 }

@@ -3,63 +3,61 @@
 use crate::map::Map;
 use crate::protocol::Grant;
 
-/// A grant is not used when less than this many milliseconds of it are left.
+/// A grant is not used when less than this many milliseconds of it are left, or less than its part will take …
 const MARGIN_MS: u64 = 15_000;
 
-/// The backend's clock as far as its answers tell: a presigned request is judged by the time over there,
-/// and a laptop's clock can be wrong by a day.
-#[derive(Debug, Clone, Copy)]
-pub struct ServerClock {
-    /// What to add to the machine's time, milliseconds.
-    offset: Option<i128>,
-}
-
-impl ServerClock {
-    /// A clock before the first answer.
-    pub const fn unset() -> Self {
-        Self { offset: None }
-    }
-
-    /// Sets the clock from an answer that arrived at `now`.
-    pub fn set(&mut self, now: u64, server_time: u64) {
-        self.offset = Some(i128::from(server_time) - i128::from(now));
-    }
-
-    /// Milliseconds from `now` until `at`, a time of the backend; 0 if it has passed, `None` before the first answer.
-    pub fn until(&self, now: u64, at: u64) -> Option<u64> {
-        let left = i128::from(at) - (i128::from(now) + self.offset?);
-        Some(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
-    }
-}
+/// … but a new one is good for this many milliseconds at the least, whatever the backend's clock says: asking for
+/// another would only bring the same again, and the store has the last word.
+const SHORTEST_MS: u64 = 5_000;
 
 /// The grants of one upload that were not used yet, by part.
 #[derive(Debug, Default)]
-pub struct Grants(Map<u32, Grant>);
+pub struct Grants(Map<u32, Held>);
+
+#[derive(Debug)]
+struct Held {
+    grant: Grant,
+    /// When it came, on the machine's clock.
+    since: u64,
+    /// Until when it can be used, on the machine's clock.
+    until: u64,
+}
 
 impl Grants {
     /// Keeps a grant for its part; a newer one replaces an older.
-    pub fn put(&mut self, grant: Grant) {
-        self.0.insert(grant.number, grant);
+    ///
+    /// It came at `now` in an answer of `server_time`. A presigned request is judged by the time over there, and a
+    /// laptop's clock can be wrong by a day in either direction: only the difference of the two counts. `takes` is how
+    /// many milliseconds the part is likely to need; of a short grant half is used at the least.
+    pub fn put(&mut self, now: u64, server_time: u64, takes: u64, grant: Grant) {
+        let left = grant.expires_at.saturating_sub(server_time);
+        let good = left.saturating_sub(takes.max(MARGIN_MS)).max(left / 2).max(SHORTEST_MS);
+        self.0.insert(grant.number, Held { grant, since: now, until: now.saturating_add(good) });
     }
 
     /// Whether part `number` has a grant that can be used now.
-    pub fn has(&self, number: u32, clock: &ServerClock, now: u64) -> bool {
-        self.0.get(&number).is_some_and(|grant| is_good(grant, clock, now))
+    pub fn has(&self, number: u32, now: u64) -> bool {
+        self.get(number, now).is_some()
     }
 
     /// The grant for part `number` if it can be used now. It is kept: a lost connection does not use it up.
-    pub fn get(&self, number: u32, clock: &ServerClock, now: u64) -> Option<&Grant> {
-        self.0.get(&number).filter(|grant| is_good(grant, clock, now))
+    pub fn get(&self, number: u32, now: u64) -> Option<&Grant> {
+        self.0.get(&number).filter(|held| now < held.until).map(|held| &held.grant)
     }
 
     /// The parts whose grants can be used now, in order.
-    pub fn usable<'a>(&'a self, clock: &'a ServerClock, now: u64) -> impl Iterator<Item = u32> + 'a {
-        self.0.values().filter(move |grant| is_good(grant, clock, now)).map(|grant| grant.number)
+    pub fn usable(&self, now: u64) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().filter(move |(_, held)| now < held.until).map(|(number, _)| *number)
     }
 
-    /// Forgets the grant of part `number`: the part is stored, or the store refused the grant.
+    /// Forgets the grant of part `number`: the part is stored, or the grant does not serve it.
     pub fn discard(&mut self, number: u32) {
         self.0.remove(&number);
+    }
+
+    /// Forgets all that were there at `time`: the store refused one of them, and most likely refuses its fellows.
+    pub fn discard_from(&mut self, time: u64) {
+        self.0.retain(|_, held| held.since > time);
     }
 
     /// Forgets all.
@@ -68,14 +66,9 @@ impl Grants {
     }
 }
 
-fn is_good(grant: &Grant, clock: &ServerClock, now: u64) -> bool {
-    clock.until(now, grant.expires_at).is_none_or(|left| left > MARGIN_MS)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::map::Map;
     use crate::protocol::{GrantMethod, SecretUrl};
 
     fn grant(number: u32, expires_at: u64) -> Grant {
@@ -83,30 +76,50 @@ mod tests {
         Grant { number, method: GrantMethod::Put, url, headers: Map::new(), expires_at }
     }
 
-    #[test]
-    fn a_grant_is_judged_by_the_backends_clock() {
+    /// Until when a grant of `left` milliseconds is used for a part that takes `takes`.
+    fn good_for(left: u64, takes: u64) -> u64 {
         let (now, server) = (5_000, 1_800_000_000_000);
-        let mut clock = ServerClock::unset();
-        clock.set(now, server);
         let mut grants = Grants::default();
-        grants.put(grant(1, server + MARGIN_MS + 1));
-        assert!(grants.has(1, &clock, now));
-        assert!(!grants.has(1, &clock, now + 1));
-        assert!(!grants.has(2, &clock, now));
+        grants.put(now, server, takes, grant(1, server + left));
+        (0..100_000).find(|after| !grants.has(1, now + after)).unwrap()
+    }
+
+    #[test]
+    fn a_grant_is_used_while_its_part_can_go_up_in_time() {
+        assert_eq!(good_for(60_000, 0), 45_000);
+        assert_eq!(good_for(60_000, 20_000), 40_000);
+    }
+
+    #[test]
+    fn a_short_grant_is_used_all_the_same() {
+        assert_eq!(good_for(60_000, 100_000), 30_000);
+        assert_eq!(good_for(12_000, 0), 6_000);
+        assert_eq!(good_for(0, 0), SHORTEST_MS);
+    }
+
+    #[test]
+    fn a_refused_grant_takes_its_fellows_with_it_but_not_the_new_ones() {
+        let mut grants = Grants::default();
+        for (number, at) in [(1, 10), (2, 10), (3, 30)] {
+            grants.put(at, 0, 0, grant(number, 60_000));
+        }
+        grants.discard_from(20);
+        assert!(grants.usable(40).eq([3]));
     }
 
     #[test]
     fn a_secret_url_does_not_show_itself() {
-        let text = format!("{:?}", grant(1, 0));
+        let mut grants = Grants::default();
+        grants.put(0, 0, 0, grant(1, 0));
+        let text = format!("{grants:?}");
         assert!(!text.contains("store.example"), "{text}");
     }
 
     #[test]
     fn absurd_times_do_not_overflow() {
-        let mut clock = ServerClock::unset();
-        clock.set(u64::MAX, 0);
-        assert_eq!(clock.until(0, u64::MAX), Some(u64::MAX));
-        clock.set(0, u64::MAX);
-        assert_eq!(clock.until(u64::MAX, 0), Some(0));
+        let mut grants = Grants::default();
+        grants.put(u64::MAX, 0, u64::MAX, grant(1, u64::MAX));
+        grants.put(0, u64::MAX, 0, grant(2, 0));
+        assert!(grants.has(2, 0));
     }
 }

@@ -7,13 +7,12 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::Mac;
 use serde::{Deserialize, Serialize};
-use windlass_core::plan::{Plan, PlanError};
-use windlass_core::protocol::{Limits, Method};
+use windlass_core::protocol::Method;
 
 use crate::secret::{Secret, keyed};
 
 /// The first byte of a payload of this form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Longer than any id that this server makes.
 const LONGEST: usize = 4096;
@@ -30,9 +29,6 @@ pub(crate) struct Upload {
     /// Bytes of the file.
     #[serde(rename = "s")]
     pub(crate) size: u64,
-    /// Bytes of every part but the last.
-    #[serde(rename = "p")]
-    pub(crate) part_size: u64,
     /// The MIME type that the object gets; may be empty.
     #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
     pub(crate) content_type: String,
@@ -45,14 +41,6 @@ impl Upload {
     /// How the bytes go up.
     pub(crate) const fn method(&self) -> Method {
         if self.store_id.is_some() { Method::Multipart } else { Method::Single }
-    }
-
-    /// How the file is cut.
-    pub(crate) fn plan(&self, limits: &Limits) -> Result<Plan, PlanError> {
-        match self.method() {
-            Method::Single => Ok(Plan::single(self.size)),
-            Method::Multipart => Plan::multipart(self.size, self.part_size, limits),
-        }
     }
 }
 
@@ -121,7 +109,6 @@ mod tests {
             key: "abc/ü.bin".to_owned(),
             store_id: Some("store-id".to_owned()),
             size: 64 << 20,
-            part_size: 6 << 20,
             content_type: "video/mp4".to_owned(),
             expires_at: 1000,
         }

@@ -113,7 +113,9 @@ async fn a_second_complete_is_understood_in_every_dialect() {
 async fn an_error_in_a_200_is_an_error() {
     let listed = "<ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><MaxParts>1000</MaxParts>\
         <IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>x</LastModified>\
-        <ETag>\"one\"</ETag><Size>5242880</Size></Part></ListPartsResult>";
+        <ETag>\"one\"</ETag><Size>5242880</Size></Part><Part><PartNumber>2</PartNumber><LastModified>x</LastModified>\
+        <ETag>\"two\"</ETag><Size>SECOND</Size></Part></ListPartsResult>";
+    let listed = &listed.replace("SECOND", &(SIZE - 5 * MIB).to_string());
     for (body, expected) in [
         (error("InternalError"), "store-unavailable"),
         (format!("<?xml version=\"1.0\"?>   {}", error("SlowDown")), "store-unavailable"),

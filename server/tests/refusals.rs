@@ -122,9 +122,16 @@ async fn only_the_files_own_parts_are_signed() {
     let stand = stand().await;
     let upload = stand.create(file("a.bin", 12 * MIB)).await;
     let plan = plan(&upload, 12 * MIB);
-    let (first, last) = (plan.part_len(1), plan.part_len(plan.count()));
-    let wrong =
-        [(0, first), (plan.count() + 1, last), (1, first - 1), (1, 0), (plan.count(), first), (u32::MAX, 1)];
+    let (first, count) = (plan.part_len(1), plan.count());
+    let wrong = [
+        (0, first),
+        (count + 1, first),
+        (1, 12 * MIB + 1),
+        (1, 0),
+        (count, first),
+        (10_001, 1),
+        (u32::MAX, 1),
+    ];
     for part in wrong {
         let outcome = stand.sign(id(&upload), &[(1, first), part]).await;
         assert!(outcome.parts.is_empty());

@@ -135,7 +135,6 @@ impl Machine {
     }
 
     fn created(&mut self, now: u64, files: &[FileId], answer: CreateAnswer) {
-        self.clock.set(now, answer.server_time);
         let mut outcomes = answer.uploads;
         for file in files {
             let reference = file.to_string();
@@ -148,10 +147,17 @@ impl Machine {
                 continue;
             };
             let id = outcome.as_ref().and_then(|outcome| outcome.id.clone());
-            match outcome
-                .map_or_else(|| Err(missing(Route::Create)), |outcome| accept(upload.info.size, outcome))
-            {
-                Ok(remote) => {
+            let largest = upload.largest_part.min(self.pace.part_size());
+            let accepted = outcome.map_or_else(
+                || Err(missing(Route::Create)),
+                |outcome| accept(upload.info.size, outcome, largest),
+            );
+            match accepted {
+                Ok((mut remote, grants)) => {
+                    for grant in grants {
+                        let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
+                        remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
+                    }
                     upload.remote = Some(remote);
                     upload.phase = Phase::Sending;
                     upload.tries = 0;
@@ -172,7 +178,6 @@ impl Machine {
     }
 
     fn signed(&mut self, now: u64, asked: Vec<(FileId, String, Vec<u32>)>, answer: SignAnswer) {
-        self.clock.set(now, answer.server_time);
         let mut outcomes = answer.uploads;
         for (file, id, numbers) in asked {
             let outcome = take(&mut outcomes, |outcome| outcome.id == id);
@@ -183,7 +188,8 @@ impl Machine {
             match outcome.map_or_else(|| Err(missing(Route::Sign)), |outcome| granted(&numbers, outcome)) {
                 Ok(grants) => {
                     for grant in grants {
-                        remote.grants.put(grant);
+                        let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
+                        remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
                     }
                     upload.tries = 0;
                     upload.trouble = None;
@@ -297,8 +303,9 @@ fn missing(route: Route) -> Error {
     Error::bad_answer(route, "an entry is missing")
 }
 
-/// A `create` entry as an upload that can go on, or why it cannot.
-fn accept(size: u64, outcome: CreateOutcome) -> Result<Remote, Error> {
+/// A `create` entry as an upload that can go on and its first grants, or why it cannot. Where the backend leaves the
+/// part size to us, parts are of at most `largest` bytes if the limits allow it.
+fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<(Remote, Vec<Grant>), Error> {
     let bad = |what: &str| Error::bad_answer(Route::Create, what);
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Create, &problem));
@@ -311,19 +318,29 @@ fn accept(size: u64, outcome: CreateOutcome) -> Result<Remote, Error> {
     let plan = match (method, outcome.part_size) {
         (Method::Single, _) => Ok(Plan::single(size)),
         (Method::Multipart, Some(part_size)) => Plan::multipart(size, part_size, &limits),
-        (Method::Multipart, None) => {
-            choose_part_size(size, &limits).and_then(|part_size| Plan::multipart(size, part_size, &limits))
-        }
+        (Method::Multipart, None) => choose_part_size(size, largest, &limits)
+            .and_then(|part_size| Plan::multipart(size, part_size, &limits)),
     };
     let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
-    let mut grants = Grants::default();
+    let mut first = Vec::new();
     for grant in outcome.parts {
         if plan.range(grant.number).is_none() {
             return Err(bad(&format!("parts: there is no part {}", grant.number)));
         }
-        grants.put(check_url(Route::Create, grant)?);
+        first.push(check_url(Route::Create, grant)?);
     }
-    Ok(Remote { id, key, provider, multipart: method == Method::Multipart, parts: Parts::new(plan), grants })
+    let is_ours = outcome.part_size.is_none() && method == Method::Multipart;
+    let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
+    let remote = Remote {
+        id,
+        key,
+        provider,
+        multipart: method == Method::Multipart,
+        smallest_part,
+        parts: Parts::new(plan),
+        grants: Grants::default(),
+    };
+    Ok((remote, first))
 }
 
 /// The grants of a `sign` entry, exactly one for each part that was asked for.

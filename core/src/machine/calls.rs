@@ -16,11 +16,15 @@ const BATCH: usize = 50;
 /// multipart upload costs its owner until it ends.
 const SMALL: u64 = 5 * 1024 * 1024;
 
+/// The next batch of small files is created when fewer than this many wait to be sent: enough to keep the slots busy
+/// until its answer is there.
+const AHEAD: usize = 25;
+
 /// `complete` calls at once: a store can take minutes over a big object, and small ones shall not wait for it.
 const COMPLETE_CALLS: usize = 4;
 
 /// Small files wait for each other so many milliseconds at most, to be completed in one call …
-const LINGER_MS: u64 = 250;
+const LINGER_MS: u64 = 1_000;
 
 /// … and no longer once they are so many.
 const LINGER_FILES: usize = 25;
@@ -118,6 +122,12 @@ impl Machine {
         let mut files = Vec::new();
         let mut request = CreateRequest::default();
         let uploads = &mut self.uploads;
+        let (mut sending, mut waiting) = (0, 0);
+        for upload in self.active.keys().filter_map(|file| uploads.get(file)) {
+            let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { continue };
+            sending += 1;
+            waiting += usize::from(!remote.parts.todo.is_empty());
+        }
         loop {
             let next = self
                 .queue
@@ -125,9 +135,8 @@ impl Machine {
             let Some((file, upload)) = next.and_then(|file| Some((file, uploads.get_mut(&file)?))) else {
                 break;
             };
-            let busy = self.active.len() + files.len();
-            let ahead = upload.info.size <= SMALL && self.active.len() < slots;
-            if files.len() >= BATCH || (busy >= slots && !ahead) {
+            let ahead = upload.info.size <= SMALL && waiting < AHEAD;
+            if files.len() >= BATCH || (sending + files.len() >= slots && !ahead) {
                 break;
             }
             self.queue.pop();
@@ -139,7 +148,7 @@ impl Machine {
     }
 
     fn ask_sign(&mut self, now: u64) -> bool {
-        let (clock, slots) = (self.clock, self.slots());
+        let slots = self.slots();
         let sending = || {
             let active =
                 self.active.keys().filter_map(|file| self.uploads.get(file).map(|upload| (*file, upload)));
@@ -148,11 +157,7 @@ impl Machine {
         let at_hand: usize = sending()
             .filter_map(|(_, upload)| upload.remote.as_ref())
             .map(|remote| {
-                remote
-                    .grants
-                    .usable(&clock, now)
-                    .filter(|number| remote.parts.todo.contains_key(number))
-                    .count()
+                remote.grants.usable(now).filter(|number| remote.parts.todo.contains_key(number)).count()
             })
             .sum();
         if at_hand >= slots * WINDOW_LOW {
@@ -165,7 +170,7 @@ impl Machine {
         let share = (room / sending().count().max(1)).max(1);
         for (file, upload) in sending() {
             let Some(remote) = &upload.remote else { continue };
-            let lacking = remote.parts.todo.keys().filter(|number| !remote.grants.has(**number, &clock, now));
+            let lacking = remote.parts.todo.keys().filter(|number| !remote.grants.has(**number, now));
             let numbers: Vec<u32> = lacking.take(share.min(room)).copied().collect();
             if numbers.is_empty() {
                 continue;

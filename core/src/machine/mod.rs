@@ -32,7 +32,6 @@ use crate::map::{Map, Set};
 use crate::progress::Speed;
 use crate::protocol::Route;
 use crate::retry::Dice;
-use crate::signing::ServerClock;
 use calls::{Gate, Pending};
 use pace::Pace;
 use probes::Probe;
@@ -46,8 +45,8 @@ const SLEEP_MS: u64 = 30_000;
 /// How the machine works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Parts on their way at once, over all files; at least 1 is used. A browser opens 6 connections to a host
-    /// on HTTP/1.1, and what goes beyond waits inside the browser.
+    /// Parts on their way at once at most, over all files; at least 1 is used. Below this the machine finds out by itself
+    /// how many help: a browser opens 6 connections to a host on HTTP/1.1, and has them all share one on HTTP/2.
     pub max_concurrent: u32,
     /// Bytes per second that may leave, over all files and seconds; `None` for as fast as the line. Parts leave whole,
     /// so that within a second it can be more and less.
@@ -55,9 +54,9 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// What a browser opens to a host on HTTP/1.1, as fast as the line.
+    /// As many as help, up to 16, and as fast as the line.
     fn default() -> Self {
-        Self { max_concurrent: CONNECTIONS as u32, max_bytes_per_second: None }
+        Self { max_concurrent: 16, max_bytes_per_second: None }
     }
 }
 
@@ -68,7 +67,6 @@ pub struct Machine {
     dice: Dice,
     /// The time of the last event.
     now: u64,
-    clock: ServerClock,
     uploads: Map<FileId, Upload>,
     /// Files to be created.
     queue: Queue,
@@ -80,7 +78,7 @@ pub struct Machine {
     served: Option<FileId>,
     flights: Map<PutId, Flight>,
     pace: Pace,
-    /// Parts that the browser sends at once, as far as is known.
+    /// Parts that the browser sends at once, as far as is known: one more than HTTP/1.1 allows, until it is.
     most: usize,
     /// Speed over all files.
     speed: Speed,
@@ -108,7 +106,6 @@ impl Machine {
             config,
             dice: Dice::new(seed),
             now: 0,
-            clock: ServerClock::unset(),
             uploads: Map::new(),
             queue: Queue::new(),
             paused: false,
@@ -116,7 +113,7 @@ impl Machine {
             served: None,
             flights: Map::new(),
             pace: Pace::new(),
-            most: usize::MAX,
+            most: CONNECTIONS + 1,
             speed: Speed::new(),
             calls: Map::new(),
             probes: Map::new(),

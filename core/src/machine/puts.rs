@@ -2,7 +2,7 @@
 
 use super::Machine;
 use super::event::{Effect, FileId, PutId, Stored};
-use super::pace::Complaint;
+use super::pace::{self, Complaint};
 use super::upload::Phase;
 use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
 
@@ -29,6 +29,12 @@ const BEGIN_MS: u64 = 3_000;
 /// A part younger than this many milliseconds is not called slow.
 const HEDGE_MS: u64 = 3_000;
 
+/// A part that would take more milliseconds than this is too large for its line: much is lost with each connection …
+const TOO_LONG_MS: u64 = 120_000;
+
+/// … and a file begins anew with smaller ones if that shows within these milliseconds, while little has been sent.
+const RECUT_MS: std::ops::Range<u64> = 4_000..15_000;
+
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
 const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
@@ -40,6 +46,8 @@ pub(super) struct Flight {
     pub(super) loaded: u64,
     pub(super) len: u64,
     pub(super) since: u64,
+    /// When a byte last moved.
+    pub(super) moved: u64,
     /// The same part is on its way a second time: this is the second.
     pub(super) is_hedge: bool,
     pub(super) stalled_at: u64,
@@ -50,6 +58,13 @@ pub(super) struct Flight {
 impl Machine {
     pub(super) fn slots(&self) -> usize {
         self.pace.slots(self.config.max_concurrent).min(self.most)
+    }
+
+    /// From now on as many parts as the configuration says are on their way, whatever comes of it.
+    #[cfg(feature = "comparison")]
+    pub const fn hold_pace(&mut self) {
+        self.pace.is_held = true;
+        self.most = usize::MAX;
     }
 
     /// How long a part may stand still from `now` on.
@@ -84,7 +99,7 @@ impl Machine {
     fn next_part(&self, file: FileId, now: u64) -> Option<u32> {
         let upload = self.uploads.get(&file)?;
         let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { return None };
-        remote.grants.usable(&self.clock, now).find(|number| remote.parts.todo.contains_key(number))
+        remote.grants.usable(now).find(|number| remote.parts.todo.contains_key(number))
     }
 
     /// With nothing else to send, sends the slowest part of all a second time, if it is far slower than parts have
@@ -97,10 +112,10 @@ impl Machine {
         let candidates =
             self.flights.values().filter(|flight| flight.loaded > 0 && self.is_multipart(flight.file));
         let slowest = candidates.max_by_key(|flight| flight.left_ms(now));
-        let Some((flight, usual)) = slowest.zip(self.pace.usual_ms()) else { return };
+        let Some(flight) = slowest else { return };
         let (file, number) = (flight.file, flight.number);
-        let is_slow =
-            now.saturating_sub(flight.since) > HEDGE_MS && flight.left_ms(now) / 2 > usual(flight.len);
+        let is_slow = now.saturating_sub(flight.since) > HEDGE_MS
+            && self.pace.takes(flight.len).is_some_and(|usual| flight.left_ms(now) / 2 > usual);
         let can_be_sent = self.pace.may_send(now, self.config.max_bytes_per_second);
         if is_slow && can_be_sent {
             self.send(now, file, number, true);
@@ -118,7 +133,7 @@ impl Machine {
         let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) else {
             return;
         };
-        let Some(grant) = remote.grants.get(number, &self.clock, now).cloned() else { return };
+        let Some(grant) = remote.grants.get(number, now).cloned() else { return };
         let Some(range) = remote.parts.plan.range(number) else { return };
         remote.parts.sent(number);
         self.last_put = self.last_put.wrapping_add(1);
@@ -127,8 +142,10 @@ impl Machine {
         let stalled_at = now.saturating_add(self.patience(now));
         self.pace.sent(len);
         let look_at = Some(now.saturating_add(QUIET_MS));
-        self.flights
-            .insert(put, Flight { file, number, loaded: 0, len, since: now, is_hedge, stalled_at, look_at });
+        self.flights.insert(
+            put,
+            Flight { file, number, loaded: 0, len, since: now, moved: now, is_hedge, stalled_at, look_at },
+        );
         self.changed.insert(file, ());
         self.effects.push_back(Effect::Put { put, file, range, grant });
     }
@@ -142,6 +159,7 @@ impl Machine {
         let patience = self.patience(now);
         if let Some(flight) = self.flights.get_mut(&put) {
             flight.loaded = loaded;
+            flight.moved = now;
             flight.stalled_at = now.saturating_add(patience);
             flight.look_at = Some(now.saturating_add(QUIET_MS));
         }
@@ -149,6 +167,30 @@ impl Machine {
             upload.speed.add(now, more);
         }
         self.count(file);
+        self.recut(now, put);
+    }
+
+    /// The first file meets a line that nobody knows yet: where it turns out to be slow, cuts the file anew.
+    fn recut(&mut self, now: u64, put: PutId) {
+        let (Some(flight), Some(speed)) = (self.flights.get(&put), self.speed.per_second(now)) else {
+            return;
+        };
+        let Some(upload) = self.uploads.get_mut(&flight.file) else { return };
+        let is_ours = |len: u64| {
+            let remote = upload.remote.as_ref();
+            remote.is_some_and(|remote| remote.parts.acknowledged == 0 && len > remote.smallest_part)
+        };
+        let of_one = (speed / self.flights.len().max(1) as f64).max(1.0);
+        let is_long = flight.len as f64 / of_one * 1000.0 > TOO_LONG_MS as f64;
+        let in_time = RECUT_MS.contains(&now.saturating_sub(flight.since));
+        if in_time && is_long && upload.largest_part == u64::MAX && is_ours(flight.len) {
+            let (file, shown) = (flight.file, upload.shown);
+            upload.largest_part = pace::suits(of_one);
+            self.start_anew(file);
+            if let Some(upload) = self.uploads.get_mut(&file) {
+                upload.shown = shown;
+            }
+        }
     }
 
     /// Brings what is shown up to what is stored and on its way, never down.
@@ -179,12 +221,16 @@ impl Machine {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
         self.pace.took(flight.len, now.saturating_sub(flight.since));
+        let most = self.config.max_concurrent;
+        if flight.loaded == flight.len && self.pace.answered(now.saturating_sub(flight.moved)) {
+            self.pace.complained(now, most, Complaint::Late, None);
+        }
         remote.parts.is_stored(flight.number, stored.etag.as_deref());
         remote.grants.discard(flight.number);
         let rest = flight.len.saturating_sub(flight.loaded);
         upload.speed.add(now, rest);
         self.speed.add(now, rest);
-        self.pace.went_well(self.config.max_concurrent);
+        self.pace.went_well(now, most, self.speed.per_second(now));
         upload.trouble = None;
         self.count(file);
         self.go_on(file);
@@ -211,7 +257,13 @@ impl Machine {
             remedy = Remedy::Fail;
         }
         match remedy {
-            Remedy::Fail => {
+            Remedy::Shrink if flight.len > remote.smallest_part => {
+                // Parts are numbered by their size, so that what is stored is of no use.
+                upload.largest_part = (flight.len / 2).max(remote.smallest_part);
+                self.start_anew(file);
+                return;
+            }
+            Remedy::Fail | Remedy::Shrink => {
                 self.fail(file, error.exhausted());
                 return;
             }
@@ -221,7 +273,7 @@ impl Machine {
                 remote.grants.discard(number);
             }
             Remedy::Resend => {}
-            Remedy::Resign => remote.grants.discard(number),
+            Remedy::Resign => remote.grants.discard_from(flight.since),
         }
         // The first refusal is most likely an expired grant, and a new one is the whole remedy.
         let wait = if trouble.refusals == 1 {
@@ -239,15 +291,17 @@ impl Machine {
         }
     }
 
-    /// Learns whether the browser sends more than six parts at once, as it does on HTTP/2. Where six move and the others
-    /// do not begin, these wait inside the browser, where their grants grow old: they are taken back.
+    /// Learns whether the browser sends more than six parts at once, as it does on HTTP/2: more than six move. Where six
+    /// move and the others do not begin, these wait inside the browser, where their grants grow old: they are taken back.
     fn count_connections(&mut self, now: u64) {
         if self.flights.len() <= CONNECTIONS {
             return;
         }
         let moving = self.flights.values().filter(|flight| flight.loaded > 0).count();
         let waits = |flight: &Flight| flight.loaded == 0 && now.saturating_sub(flight.since) > BEGIN_MS;
-        if moving == CONNECTIONS && self.flights.values().any(waits) {
+        if moving > CONNECTIONS {
+            self.most = usize::MAX;
+        } else if moving == CONNECTIONS && self.flights.values().any(waits) {
             self.most = CONNECTIONS;
             self.call_back(&|flight| flight.loaded == 0);
         }

@@ -42,6 +42,8 @@ pub(super) struct Remote {
     pub(super) key: String,
     pub(super) provider: Provider,
     pub(super) multipart: bool,
+    /// Bytes below which a part cannot be cut; beyond any size where the cut is not ours.
+    pub(super) smallest_part: u64,
     pub(super) parts: Parts,
     pub(super) grants: Grants,
 }
@@ -65,6 +67,8 @@ pub(super) struct Upload {
     pub(super) tries: u32,
     /// Whether it began anew by itself because the store had lost it; it does so once.
     pub(super) is_second: bool,
+    /// Bytes of a part at most, since something on the way refused larger ones.
+    pub(super) largest_part: u64,
     /// How often the store's parts were looked at because it would not join ours.
     pub(super) listings: u32,
     /// What is being waited out, for the person to know.
@@ -83,6 +87,7 @@ impl Upload {
             speed: Speed::default(),
             tries: 0,
             is_second: false,
+            largest_part: u64::MAX,
             listings: 0,
             trouble: None,
         }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use futures::{StreamExt, stream};
-use windlass_core::plan::Plan;
 use windlass_core::protocol::{
-    CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, Problem,
+    CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, ListedPart, Problem,
 };
 
 use super::{AT_ONCE, Asked, Backend, at_most};
@@ -44,11 +43,10 @@ async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, St
     if asked.size != upload.size {
         return Err(problem::size_mismatch(upload.size, asked.size));
     }
-    let plan = upload.plan(&backend.limits).map_err(|_| problem::internal())?;
-    check_numbers(&asked.parts, plan.count())?;
+    check_numbers(&asked.parts)?;
     let joined = match &upload.store_id {
         None => Ok(()),
-        Some(store_id) => match join(backend, &upload, store_id, &plan, &asked.parts).await {
+        Some(store_id) => match join(backend, &upload, store_id, &asked.parts).await {
             Err(Failure::Problem(problem)) => return Err(problem),
             Err(Failure::Store(error)) => Err(error),
             Ok(()) => Ok(()),
@@ -58,29 +56,16 @@ async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, St
     Ok((upload, stored))
 }
 
-/// Every part exactly once and in order.
-fn check_numbers(parts: &[CompletePart], count: u32) -> Result<(), Problem> {
-    let mut expected = 1;
-    for part in parts {
-        if part.number != expected {
-            let (number, wanted) = (part.number, expected);
-            return Err(problem::bad_parts(if wanted > count {
-                format!("Part {number} is too many: the file has {count} parts.")
-            } else {
-                format!("Part {number} stands where part {wanted} should. Name every part once, in order.")
-            }));
-        }
-        expected = expected.saturating_add(1);
+/// From part 1 on, every part once and in order. Whether they are all shows in what the store holds.
+fn check_numbers(parts: &[CompletePart]) -> Result<(), Problem> {
+    if parts.is_empty() {
+        return Err(problem::bad_parts("Part 1 is missing: name every part once, in order."));
     }
-    match expected {
-        end if end <= count => {
-            Err(problem::bad_parts(format!("Part {end} is missing: the file has {count} parts.")))
-        }
-        end if end > count.saturating_add(1) => Err(problem::bad_parts(format!(
-            "Part {} is too many: the file has {count} parts.",
-            count.saturating_add(1)
+    match (1..).zip(parts).find(|(expected, part)| part.number != *expected) {
+        None => Ok(()),
+        Some((expected, CompletePart { number, .. })) => Err(problem::bad_parts(format!(
+            "Part {number} stands where part {expected} should. Name every part once, in order."
         ))),
-        _ => Ok(()),
     }
 }
 
@@ -102,44 +87,59 @@ async fn join(
     backend: &Backend,
     upload: &Upload,
     store_id: &str,
-    plan: &Plan,
     parts: &[CompletePart],
 ) -> Result<(), Failure> {
-    let given: Option<Vec<String>> = parts.iter().map(|part| part.etag.clone()).collect();
-    let etags = match given {
-        Some(etags) => etags,
-        None => listed_etags(backend, upload, store_id, plan).await?,
-    };
+    let held = listed(backend, upload, store_id).await?;
+    let etags = whole(upload.size, parts, held).map_err(Failure::Problem)?;
     Ok(backend.store.join(&upload.key, store_id, &etags).await?)
 }
 
-/// The entity tags as the store has them, for browsers that are not allowed to read them.
-async fn listed_etags(
-    backend: &Backend,
-    upload: &Upload,
-    store_id: &str,
-    plan: &Plan,
-) -> Result<Vec<String>, Failure> {
-    let mut etags = Vec::new();
-    let mut expected = 1;
-    let mut after = 0;
+/// All parts that the store holds.
+///
+/// It is asked although the page may know them: once joined, what is missing cannot be added any more.
+async fn listed(backend: &Backend, upload: &Upload, store_id: &str) -> Result<Vec<ListedPart>, StoreError> {
+    let (mut parts, mut after) = (Vec::new(), 0);
     loop {
         let page = backend.store.list(&upload.key, store_id, after).await?;
-        for part in page.parts {
-            match part.etag {
-                Some(etag) if part.number == expected && part.size == plan.part_len(expected) => {
-                    etags.push(etag);
-                }
-                _ => return Err(Failure::Problem(missing(expected))),
-            }
-            expected = expected.saturating_add(1);
-        }
+        parts.extend(page.parts);
         match page.next.and_then(|next| u16::try_from(next).ok()) {
             Some(next) if next > after => after = next,
-            _ if expected > plan.count() => return Ok(etags),
-            _ => return Err(Failure::Problem(missing(expected))),
+            _ => return Ok(parts),
         }
     }
+}
+
+/// The entity tags as the store has them, if it holds exactly the named parts and these are the whole file.
+fn whole(size: u64, named: &[CompletePart], listed: Vec<ListedPart>) -> Result<Vec<String>, Problem> {
+    let bytes: u64 = listed.iter().map(|part| part.size).sum();
+    let count = listed.len();
+    let mut listed = listed.into_iter();
+    let mut etags = Vec::with_capacity(count);
+    for part in named {
+        let held = listed.next().filter(|held| held.number == part.number);
+        let etag = held.and_then(|held| held.etag);
+        match etag {
+            Some(etag) if part.etag.as_ref().is_none_or(|known| is_same(known, &etag)) => etags.push(etag),
+            _ => return Err(missing(part.number)),
+        }
+    }
+    let next = named.len() + 1;
+    if count > named.len() {
+        return Err(problem::bad_parts(format!(
+            "Part {next} is missing, but the store holds it. Name every part, once and in order."
+        )));
+    }
+    if bytes != size {
+        return Err(problem::bad_parts(format!(
+            "Part {next} is missing: the parts have {bytes} bytes together, and the file has {size}."
+        )));
+    }
+    Ok(etags)
+}
+
+/// Whether two entity tags are the same; some stores leave their quotes out in a list.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_matches('"') == other.trim_matches('"')
 }
 
 fn missing(number: u32) -> Problem {
@@ -188,23 +188,20 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(numbers: &[u32], count: u32, problem: &str) {
+    fn check(numbers: &[u32], problem: &str) {
         let parts: Vec<_> = numbers.iter().map(|&number| CompletePart { number, etag: None }).collect();
-        let detail = check_numbers(&parts, count).map_or_else(|problem| problem.detail, |()| String::new());
+        let detail = check_numbers(&parts).map_or_else(|problem| problem.detail, |()| String::new());
         assert!(detail.starts_with(problem) && detail.is_empty() == problem.is_empty(), "{detail:?}");
     }
 
     #[test]
-    fn parts_are_all_there_once_and_in_order() {
-        check(&[1, 2, 3], 3, "");
-        check(&[1, 3], 3, "Part 3 stands where part 2 should");
-        check(&[1, 1, 2, 3], 3, "Part 1 stands where part 2 should");
-        check(&[2, 1, 3], 3, "Part 2 stands where part 1 should");
-        check(&[1, 2], 3, "Part 3 is missing");
-        check(&[], 1, "Part 1 is missing");
-        check(&[0, 1], 1, "Part 0 stands where part 1 should");
-        check(&[1, 2, 3, 4], 3, "Part 4 is too many");
-        check(&[1, 2, 3, 9], 3, "Part 9 is too many");
-        check(&[u32::MAX], 1, "Part 4294967295 stands where part 1 should");
+    fn parts_are_named_once_and_in_order() {
+        check(&[1, 2, 3], "");
+        check(&[1, 3], "Part 3 stands where part 2 should");
+        check(&[1, 1, 2, 3], "Part 1 stands where part 2 should");
+        check(&[2, 1, 3], "Part 2 stands where part 1 should");
+        check(&[], "Part 1 is missing");
+        check(&[0, 1], "Part 0 stands where part 1 should");
+        check(&[u32::MAX], "Part 4294967295 stands where part 1 should");
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use futures::{StreamExt, stream};
-use windlass_core::plan::choose_part_size;
 use windlass_core::protocol::{
     CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem, Provider,
 };
@@ -62,7 +61,6 @@ async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Probl
         key: keys::new_key(&file.name).map_err(|_| problem::internal())?,
         store_id: None,
         size,
-        part_size: size,
         content_type: content_type(&file.content_type).to_owned(),
         expires_at: now_ms().saturating_add(WEEK),
     };
@@ -70,19 +68,18 @@ async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Probl
     if size <= SINGLE {
         parts.push(grant_whole(backend, &upload));
     } else {
-        upload.part_size = choose_part_size(size, &backend.limits).map_err(|_| problem::too_large(max))?;
         let created = backend.store.create(&upload.key, &upload.content_type).await;
         upload.store_id = Some(created.map_err(|error| refused(&error))?);
     }
     outcome(backend, upload, parts)
 }
 
+/// Without a part size: the page knows its line and what is on the way, and chooses within the limits.
 fn outcome(backend: &Backend, upload: Upload, parts: Vec<Grant>) -> Result<CreateOutcome, Problem> {
     Ok(CreateOutcome {
         id: Some(backend.ids.seal(&upload).map_err(|_| problem::internal())?),
         provider: Some(Provider::S3),
         method: Some(upload.method()),
-        part_size: upload.store_id.is_some().then_some(upload.part_size),
         key: Some(upload.key),
         parts,
         expires_at: Some(upload.expires_at),

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use windlass_core::protocol::{Grant, Problem, SignAnswer, SignOutcome, SignPart, SignRequest, SignUpload};
+use windlass_core::protocol::{
+    Grant, Limits, Problem, SignAnswer, SignOutcome, SignPart, SignRequest, SignUpload,
+};
 
 use super::create::grant_whole;
 use super::{Asked, Backend, at_most};
 use crate::problem::{self, Refusal};
 use crate::time::now_ms;
+use crate::token::Upload;
 
 pub(super) async fn sign(
     State(backend): State<Arc<Backend>>,
@@ -25,22 +28,12 @@ pub(super) async fn sign(
     Ok(Json(SignAnswer { uploads, server_time: now_ms() }))
 }
 
-/// All of the parts, or the problem with the first that is not one of the file's.
+/// All of the parts, or the problem with the first that cannot be one of the file's.
 fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>, Problem> {
     let upload = backend.open(id)?;
-    let plan = upload.plan(&backend.limits).map_err(|_| problem::internal())?;
     let one = |part: &SignPart| {
         let SignPart { number, size } = *part;
-        if number == 0 || number > plan.count() {
-            return Err(problem::bad_parts(format!(
-                "There is no part {number}: the file has {} parts.",
-                plan.count()
-            )));
-        }
-        let planned = plan.part_len(number);
-        if size != planned {
-            return Err(problem::bad_parts(format!("Part {number} has {planned} bytes, not {size}.")));
-        }
+        check(&upload, &backend.limits, number, size)?;
         match &upload.store_id {
             None => Ok(grant_whole(backend, &upload)),
             Some(store_id) => backend
@@ -50,4 +43,64 @@ fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>,
         }
     };
     parts.iter().map(one).collect()
+}
+
+/// Whether a file of this size can have such a part.
+///
+/// Parts are of one size but the last, which is no larger: so `number * size` never goes beyond the file, whatever the
+/// size is. That also bounds what a page can make the store hold.
+fn check(upload: &Upload, limits: &Limits, number: u32, size: u64) -> Result<(), Problem> {
+    let most = if upload.store_id.is_some() { limits.max_parts } else { 1 };
+    if number == 0 || number > most {
+        return Err(problem::bad_parts(format!("There is no part {number}: this file has at most {most}.")));
+    }
+    let file = upload.size;
+    if most == 1 && size != file {
+        return Err(problem::bad_parts(format!("Part 1 is the file of {file} bytes, not {size}.")));
+    }
+    let fits = u64::from(number).checked_mul(size).is_some_and(|end| end <= file);
+    if !fits || size > limits.max_part_size || (size == 0 && file > 0) {
+        return Err(problem::bad_parts(format!(
+            "Part {number} cannot have {size} bytes in a file of {file}. All parts but the last have the same size, \
+             the last is not larger, and the store takes at most {} bytes each.",
+            limits.max_part_size
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use windlass_core::plan::{Plan, choose_part_size};
+    use windlass_core::protocol::Provider;
+
+    use super::*;
+
+    const LIMITS: Limits = Provider::S3.limits();
+
+    fn upload(size: u64, store_id: Option<String>) -> Upload {
+        Upload { key: String::new(), store_id, size, content_type: String::new(), expires_at: 0 }
+    }
+
+    proptest! {
+        #[test]
+        fn every_part_of_every_plan_is_signed(size in 0..=LIMITS.max_size, largest in 1..=LIMITS.max_part_size, at: u32) {
+            let plan = Plan::multipart(size, choose_part_size(size, largest, &LIMITS).unwrap(), &LIMITS).unwrap();
+            let number = 1 + at % plan.count();
+            prop_assert!(check(&upload(size, Some(String::new())), &LIMITS, number, plan.part_len(number)).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_part_goes_beyond_its_file() {
+        let big = upload(100, Some(String::new()));
+        for (number, size) in [(0, 1), (1, 101), (2, 51), (10_001, 0), (u32::MAX, u64::MAX), (1, 0)] {
+            assert!(check(&big, &LIMITS, number, size).is_err(), "{number} {size}");
+        }
+        let single = upload(3, None);
+        assert!(check(&single, &LIMITS, 1, 3).is_ok());
+        assert!(check(&single, &LIMITS, 1, 2).is_err() && check(&single, &LIMITS, 2, 1).is_err());
+        assert!(check(&upload(0, None), &LIMITS, 1, 0).is_ok());
+    }
 }

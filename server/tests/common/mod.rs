@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
-use windlass_core::plan::Plan;
+use windlass_core::plan::{Plan, USUAL_LARGEST, choose_part_size};
 use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, CreateAnswer,
     CreateOutcome, CreateRequest, Grant, NewFile, Provider, SignAnswer, SignOutcome, SignPart, SignRequest,
@@ -159,9 +159,11 @@ impl Stand {
     }
 }
 
-/// The plan of a multipart upload.
+/// How a page would cut the file of a multipart upload: the server leaves that to it.
 pub(crate) fn plan(upload: &CreateOutcome, size: u64) -> Plan {
-    Plan::multipart(size, upload.part_size.unwrap(), &Provider::S3.limits()).unwrap()
+    assert_eq!(upload.part_size, None);
+    let limits = Provider::S3.limits();
+    Plan::multipart(size, choose_part_size(size, USUAL_LARGEST, &limits).unwrap(), &limits).unwrap()
 }
 
 pub(crate) fn id(upload: &CreateOutcome) -> &str {
