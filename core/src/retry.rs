@@ -20,7 +20,7 @@
 //! | an answer that makes no sense | temporary | asked 4 times; once if the backend has never answered |
 //! | 408, 425, 429, 5xx but 501, 505, 507 | temporary | asked 10 times, not before `Retry-After` |
 //! | `bad-parts` at `complete` | temporary | the store's parts are looked at and what differs is sent again, three times |
-//! | `upload-gone`, 410 | permanent | the upload starts anew by itself, once |
+//! | `upload-gone`, 410; an object of another size than the file | permanent | the upload starts anew by itself, once |
 //! | anything else | permanent | the file fails |
 //!
 //! What is temporary and has used up its tries is exhausted: the person may try again.

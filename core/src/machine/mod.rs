@@ -285,7 +285,8 @@ impl Machine {
     /// The file waits for the person. What the store holds of it stays, for them to go on with.
     fn fail(&mut self, file: FileId, error: Error) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
-        if error.kind == Kind::UploadGone && !std::mem::replace(&mut upload.is_second, true) {
+        let lost = matches!(error.kind, Kind::UploadGone | Kind::SizeMismatch);
+        if lost && !std::mem::replace(&mut upload.is_second, true) {
             self.start_anew(file);
             return;
         }

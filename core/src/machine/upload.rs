@@ -65,7 +65,7 @@ pub(super) struct Upload {
     pub(super) speed: Speed,
     /// Failures in a row of this file's entry in calls that were answered.
     pub(super) tries: u32,
-    /// Whether it began anew by itself because the store had lost it; it does so once.
+    /// Whether it began anew by itself because the store had lost it or bytes of it; it does so once.
     pub(super) is_second: bool,
     /// Bytes of a part at most, since something on the way refused larger ones.
     pub(super) largest_part: u64,
