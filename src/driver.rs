@@ -158,6 +158,11 @@ impl Driver {
         self.0.machine.borrow().view(file, clock::now())
     }
 
+    /// A `PartState` for each part of a file.
+    pub fn parts(&self, file: FileId) -> Vec<u8> {
+        self.0.machine.borrow().parts(file)
+    }
+
     /// All files as they stand now, in the order they were added.
     pub fn views(&self) -> Vec<View> {
         let machine = self.0.machine.borrow();

@@ -64,6 +64,10 @@ export class Uploader extends EventTarget {
     return this.#core.get(fileId);
   }
 
+  parts(fileId) {
+    return this.#core.parts(fileId);
+  }
+
   get files() {
     return this.#core.all();
   }

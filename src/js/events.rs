@@ -36,6 +36,7 @@ pub(super) fn detail(view: &View) -> JsValue {
     object.number("size", view.size);
     object.text("stage", view.stage.as_str());
     object.number("loaded", view.loaded);
+    object.number("stored", view.stored);
     object.put("speed", view.speed.map_or(Json::Null, Json::Number));
     object.put("secondsLeft", view.seconds_left.map_or(Json::Null, Json::Number));
     object.text_or_null("key", view.key.as_deref());

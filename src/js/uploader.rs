@@ -75,6 +75,11 @@ impl Uploader {
         self.driver.view(FileId(file)).as_ref().map_or(JsValue::UNDEFINED, detail)
     }
 
+    /// A number for each part of a file: 0 waits, 1 is on its way, 2 waits to be sent again, 3 is stored.
+    pub fn parts(&self, file: u32) -> Vec<u8> {
+        self.driver.parts(FileId(file))
+    }
+
     /// All files as they stand now.
     pub fn all(&self) -> Array {
         self.driver.views().iter().map(detail).collect()

@@ -12,6 +12,8 @@ uploader.resume(ids[0]);
 uploader.order(new Set(ids));
 uploader.prioritize(ids[0]!, 1);
 uploader.configure({ maxConcurrent: 2 });
+uploader.parts(ids[0]!).every((state) => state === 3);
+uploader.files.map((file) => file.stored <= file.loaded);
 
 // @ts-expect-error: an endpoint is needed
 await Uploader.create({});

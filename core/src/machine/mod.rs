@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 pub use event::{
     Answer, CallId, Effect, Event, FileId, NewUpload, Object, ProbeId, PutId, Report, Request, Stored,
 };
-pub use view::{Stage, View};
+pub use view::{PartState, Stage, View};
 
 use crate::error::{Error, Kind, Op, Status};
 use crate::map::{Map, Set};

@@ -1,6 +1,7 @@
 //! The parts of one upload: what is to be sent, what waits, what is stored.
 
 use super::stored::StoredParts;
+use super::view::PartState;
 use crate::map::{Map, Set};
 use crate::plan::Plan;
 use crate::protocol::{CompletePart, ListedPart};
@@ -107,6 +108,20 @@ impl Parts {
             }
         }
         self.restart();
+    }
+
+    /// Stored, waiting or to be sent again, for each part.
+    pub(super) fn states(&self) -> Vec<u8> {
+        let stored = |number| {
+            if self.stored.contains(number) { PartState::Stored } else { PartState::Waiting }
+        };
+        let mut states: Vec<_> = (1..=self.plan.count()).map(|number| stored(number) as u8).collect();
+        for (_, number) in &self.later {
+            if let Some(state) = states.get_mut(*number as usize - 1) {
+                *state = PartState::Retrying as u8;
+            }
+        }
+        states
     }
 
     pub(super) fn to_complete(&self) -> Vec<CompletePart> {

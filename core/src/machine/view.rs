@@ -1,5 +1,6 @@
 //! An upload as whoever shows it sees it.
 
+use super::Machine;
 use super::event::{FileId, Object};
 use super::upload::{Phase, Upload};
 use crate::error::{Error, Kind};
@@ -39,6 +40,20 @@ impl Stage {
     }
 }
 
+/// Where one part of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PartState {
+    /// Waits for its turn.
+    Waiting = 0,
+    /// On its way.
+    Sending = 1,
+    /// Failed, and waits to be sent again.
+    Retrying = 2,
+    /// The store has confirmed it.
+    Stored = 3,
+}
+
 /// One upload at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
@@ -52,6 +67,8 @@ pub struct View {
     pub stage: Stage,
     /// Bytes stored or on their way; never falls, but when the upload starts anew.
     pub loaded: u64,
+    /// Bytes that the store has confirmed, and no others; those of a part that it lost fall out again.
+    pub stored: u64,
     /// Bytes per second, once there is something to tell.
     pub speed: Option<f64>,
     /// Seconds until all bytes are up, once there is something to tell.
@@ -64,6 +81,23 @@ pub struct View {
     pub key: Option<String>,
     /// The finished object.
     pub object: Option<Object>,
+}
+
+impl Machine {
+    /// A [`PartState`] for each part of a file, part 1 first; empty before the file is cut and after it is over.
+    pub fn parts(&self, file: FileId) -> Vec<u8> {
+        let Some(remote) = self.uploads.get(&file).and_then(|upload| upload.remote.as_ref()) else {
+            return Vec::new();
+        };
+        let mut states = remote.parts.states();
+        let on_their_way = self.flights.values().filter(|flight| flight.file == file);
+        for flight in on_their_way {
+            if let Some(state) = states.get_mut(flight.number as usize - 1) {
+                *state = PartState::Sending as u8;
+            }
+        }
+        states
+    }
 }
 
 impl Upload {
@@ -87,6 +121,11 @@ impl Upload {
             size: self.info.size,
             stage,
             loaded: self.shown,
+            stored: match (&object, &self.remote) {
+                (Some(_), _) => self.info.size,
+                (None, Some(remote)) => remote.parts.acknowledged,
+                (None, None) => 0,
+            },
             speed,
             seconds_left: seconds_left(self.info.size.saturating_sub(self.shown), speed),
             trouble: self.trouble,

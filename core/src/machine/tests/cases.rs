@@ -246,3 +246,27 @@ fn the_slow_last_part_is_sent_twice_and_the_first_to_arrive_counts() {
     world.settle();
     assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
 }
+
+#[test]
+fn what_is_stored_and_what_is_on_its_way_are_told_apart() {
+    let mut world = World::new(7, 0);
+    world.add(&[30 * MIB]);
+    assert!(world.machine.parts(FileId(1)).is_empty());
+    while world.puts.len() < SLOTS {
+        world.step();
+    }
+    let puts: Vec<_> = world.puts.keys().copied().collect();
+    let [first, second, third, _] = puts.try_into().unwrap();
+    world.tell(Event::PutProgress { put: first, loaded: MIB });
+    world.tell(Event::PutProgress { put: second, loaded: 5 * MIB });
+    world.puts.remove(&second);
+    world.tell(Event::PutEnded { put: second, result: Ok(Stored::default()) });
+    let view = world.machine.view(FileId(1), world.now).unwrap();
+    assert_eq!((view.stored, view.loaded), (5 * MIB, 6 * MIB));
+    world.puts.remove(&third);
+    world.tell(Event::PutEnded { put: third, result: Err(PutFailure::Stalled) });
+    let [waiting, sending, retrying, stored] =
+        [PartState::Waiting, PartState::Sending, PartState::Retrying, PartState::Stored]
+            .map(|state| state as u8);
+    assert_eq!(world.machine.parts(FileId(1)), [sending, stored, retrying, sending, sending, waiting]);
+}

@@ -101,6 +101,7 @@ impl World {
             }
         }
         assert!(self.puts.len() <= self.most);
+        assert_is_alive(&self.machine);
     }
 
     fn stage(&self, file: FileId) -> Option<Stage> {
@@ -280,6 +281,16 @@ impl World {
         }
         panic!("it does not come to an end: {:?}", self.machine);
     }
+}
+
+/// The rule of liveness: there is a deadline, or an answer is awaited, or all that is not over waits for the person.
+fn assert_is_alive(machine: &Machine) {
+    let waits = !machine.calls.is_empty() || !machine.flights.is_empty() || !machine.probes.is_empty();
+    if waits || machine.paused || machine.next_deadline().is_some() {
+        return;
+    }
+    let stuck = machine.uploads.values().find(|upload| !upload.is_over() && !upload.paused);
+    assert!(stuck.is_none(), "nothing will ever happen to {stuck:?}");
 }
 
 fn grant(id: &str, number: u32, server_time: u64) -> Grant {

@@ -69,7 +69,8 @@ proptest! {
         let mut machine = Machine::new(Config { max_concurrent: 0, max_bytes_per_second: Some(0) }, 0);
         for (now, event) in events {
             machine.handle(now, event);
-            machine.next_deadline();
+            while machine.poll_effect().is_some() {}
+            assert_is_alive(&machine);
             let files: Vec<_> = machine.files().collect();
             for file in files {
                 machine.view(file, now);
