@@ -1,7 +1,7 @@
 //! How far, how fast, how long still.
 
-/// After this many milliseconds half of the speed's memory is gone.
-const HALF_LIFE_MS: f64 = 3_000.0;
+/// Half of this many milliseconds is the time constant of the average.
+const MEMORY_MS: f64 = 7_000.0;
 
 /// A speed is not told before this many milliseconds of data.
 const WARM_UP_MS: u64 = 1_000;
@@ -57,7 +57,8 @@ impl Speed {
 
     fn sampled_at(&self, now: u64) -> Self {
         let elapsed = now.saturating_sub(self.sampled).max(1) as f64;
-        let keep = 0.5_f64.powf(elapsed / HALF_LIFE_MS);
+        // Nearly an exponential for short samples, without the power function in the wasm.
+        let keep = (MEMORY_MS / (MEMORY_MS + elapsed)) * (MEMORY_MS / (MEMORY_MS + elapsed));
         let sample = self.gathered as f64 / elapsed;
         Self {
             bytes_per_ms: self.bytes_per_ms * keep + sample * (1.0 - keep),

@@ -106,7 +106,7 @@ pub enum PutFailure {
 
 /// Milliseconds to wait that a `Retry-After` header asks for in seconds (RFC 9110, section 10.2.3).
 pub fn parse_retry_after(value: &str) -> Option<u64> {
-    value.trim().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1000))
+    value.trim_ascii().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1000))
 }
 
 /// What to do about a part that was not stored.

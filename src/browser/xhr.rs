@@ -12,8 +12,8 @@ use windlass_core::retry::PutFailure;
 
 use super::clock;
 
-/// An error document longer than this many characters is cut: its code comes first.
-const BODY_CHARS: usize = 4096;
+/// An error document longer than this many bytes is cut: its code comes first.
+const BODY_BYTES: usize = 4096;
 
 /// A part on its way. Dropping it stops it without a word.
 pub struct Put {
@@ -97,8 +97,8 @@ fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
         ("error", _) | (_, 0) => Err(PutFailure::NoAnswer),
         (_, 200..=299) => Ok(Stored { etag: header(xhr, "etag") }),
         _ => {
-            let text = xhr.response_text().ok().flatten().unwrap_or_default();
-            let body = text.chars().take(BODY_CHARS).collect();
+            let mut body = xhr.response_text().ok().flatten().unwrap_or_default();
+            body.truncate(body.floor_char_boundary(BODY_BYTES));
             let retry_after = header(xhr, "retry-after").as_deref().and_then(clock::retry_after);
             Err(PutFailure::Refused { status, body, retry_after })
         }
@@ -109,5 +109,5 @@ fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
 fn header(xhr: &XmlHttpRequest, name: &str) -> Option<String> {
     let all = xhr.get_all_response_headers().ok()?;
     let mut lines = all.lines().filter_map(|line| line.split_once(':'));
-    lines.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    lines.find(|(key, _)| key.trim_ascii().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim_ascii().to_owned())
 }

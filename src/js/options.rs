@@ -33,7 +33,7 @@ impl Options {
         if let Some(name) = &options.unknown {
             return Err(bad(&format!("there is no option {name}; there are {}", NAMES.join(", "))));
         }
-        if options.endpoint.trim().is_empty() {
+        if options.endpoint.trim_ascii().is_empty() {
             return Err(bad("endpoint is empty: set it to the address of your upload backend"));
         }
         if options.max_concurrent.is_some_and(|most| !(1..=64).contains(&most)) {
