@@ -7,7 +7,6 @@ use std::ops::Range;
 use std::rc::{Rc, Weak};
 
 use futures::future::{AbortHandle, abortable};
-use gloo_timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 use windlass_core::machine::{
@@ -18,6 +17,7 @@ use windlass_core::protocol::Grant;
 use windlass_core::retry::PutFailure;
 
 use crate::backend::http::Http;
+use crate::browser::alarm::Alarm;
 use crate::browser::frame::Frame;
 use crate::browser::xhr::Put;
 use crate::browser::{clock, files};
@@ -48,7 +48,9 @@ struct Inner {
     files: RefCell<Map<FileId, File>>,
     puts: RefCell<Map<PutId, Put>>,
     calls: RefCell<Map<CallId, AbortHandle>>,
-    timer: RefCell<Option<(u64, Timeout)>>,
+    alarm: Alarm,
+    /// What the alarm is set to.
+    deadline: Cell<Option<u64>>,
     frame: Frame,
     listeners: RefCell<Vec<Listener>>,
     last_file: Cell<u32>,
@@ -64,7 +66,7 @@ impl Driver {
     /// A driver without files.
     pub fn new(backend: Http, config: Config) -> Self {
         Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
-            let inner = weak.clone();
+            let (inner, sleeper) = (weak.clone(), weak.clone());
             Inner {
                 machine: RefCell::new(Machine::new(config, clock::seed())),
                 inbox: RefCell::default(),
@@ -73,7 +75,12 @@ impl Driver {
                 files: RefCell::default(),
                 puts: RefCell::default(),
                 calls: RefCell::default(),
-                timer: RefCell::default(),
+                alarm: Alarm::new(move || {
+                    if let Some(inner) = sleeper.upgrade() {
+                        inner.on_alarm();
+                    }
+                }),
+                deadline: Cell::new(None),
                 frame: Frame::new(move || {
                     if let Some(inner) = inner.upgrade() {
                         inner.on_frame();
@@ -189,7 +196,7 @@ impl Inner {
         }
         self.is_running.set(false);
         self.frame.ask();
-        self.set_timer();
+        self.set_alarm();
     }
 
     fn perform(self: &Rc<Self>, effect: Effect) {
@@ -278,6 +285,18 @@ impl Inner {
     }
 
     fn on_frame(self: &Rc<Self>) {
+        self.tell_news();
+        self.flush();
+    }
+
+    fn on_alarm(self: &Rc<Self>) {
+        self.deadline.set(None);
+        // A hidden page has few frames: without its news a part that moves would count as stalled.
+        self.tell_news();
+        self.tell(Event::Wake);
+    }
+
+    fn tell_news(self: &Rc<Self>) {
         let news: Vec<_> = self
             .puts
             .borrow()
@@ -287,7 +306,6 @@ impl Inner {
         for (put, loaded) in news {
             self.tell(Event::PutProgress { put, loaded });
         }
-        self.flush();
     }
 
     /// Shows what changed.
@@ -311,24 +329,14 @@ impl Inner {
         }
     }
 
-    fn set_timer(self: &Rc<Self>) {
+    fn set_alarm(&self) {
         let deadline = self.machine.borrow().next_deadline();
-        let mut timer = self.timer.borrow_mut();
-        if timer.as_ref().map(|(at, _)| *at) == deadline {
+        if self.deadline.replace(deadline) == deadline {
             return;
         }
-        let weak = Rc::downgrade(self);
-        *timer = deadline.map(|at| {
-            let wait = u32::try_from(at.saturating_sub(clock::now())).unwrap_or(u32::MAX);
-            // A browser's timer counts in 31 bits of milliseconds; it may also be early by a fraction of one.
-            let wait = wait.saturating_add(1).min(1 << 30);
-            let wake = move || {
-                if let Some(inner) = weak.upgrade() {
-                    inner.timer.borrow_mut().take();
-                    inner.tell(Event::Wake);
-                }
-            };
-            (at, Timeout::new(wait, wake))
-        });
+        let Some(at) = deadline else { return self.alarm.clear() };
+        let wait = u32::try_from(at.saturating_sub(clock::now())).unwrap_or(u32::MAX);
+        // A browser's timer counts in 31 bits of milliseconds; it may also be early by a fraction of one.
+        self.alarm.set(wait.saturating_add(1).min(1 << 30));
     }
 }

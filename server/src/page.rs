@@ -10,11 +10,11 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::config::ConfigError;
 
 /// Serves a folder's files under a strict policy: the page may talk to this server and to the store, run its own
-/// scripts and wasm, and nothing else.
+/// scripts and wasm and workers made of these, and nothing else.
 pub(crate) fn router(folder: &Path, store_origin: &str) -> Result<Router, ConfigError> {
     let policy = format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' {store_origin}; \
-         img-src 'self' data: blob:; style-src 'self'; object-src 'none'; base-uri 'none'"
+         img-src 'self' data: blob:; style-src 'self'; worker-src blob:; object-src 'none'; base-uri 'none'"
     );
     let policy = HeaderValue::try_from(policy)
         .map_err(|_| ConfigError::new("The store's URL cannot be written into a Content-Security-Policy."))?;

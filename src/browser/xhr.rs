@@ -109,5 +109,7 @@ fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
 fn header(xhr: &XmlHttpRequest, name: &str) -> Option<String> {
     let all = xhr.get_all_response_headers().ok()?;
     let mut lines = all.lines().filter_map(|line| line.split_once(':'));
-    lines.find(|(key, _)| key.trim_ascii().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim_ascii().to_owned())
+    lines
+        .find(|(key, _)| key.trim_ascii().eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim_ascii().to_owned())
 }

@@ -5,6 +5,7 @@ mod cancel;
 mod disk_changes;
 mod faults;
 mod handles;
+mod hidden;
 mod local_stack;
 mod names;
 mod refusals;
@@ -65,6 +66,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(faults::each_once, "500_once_for_each_part", 90),
         scenario!(faults::dropped, "dropped_third", 120),
         scenario!(faults::refused_once, "403_once", 60),
+        scenario!(hidden::throttled, "late_timers", 90),
+        scenario!(hidden::without_worker, "no_worker", 90),
+        // The one whose driver hides a page behind another, and that can be told to hold timers back at once.
+        scenario!(hidden::behind, "hidden", 120, &[Engine::Chromium]),
         scenario!(refusals::each_its_sentence, "refusals", 240),
         scenario!(bad_answers::calls, "bad_answers", 240),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
