@@ -161,7 +161,9 @@ fn chromium(profile: &Path, port: u16) -> Result<(Vec<Proc>, Capabilities)> {
     let wanted = json!({
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
-        "goog:chromeOptions": { "binary": binary, "args": [
+        // chromedriver would let hidden pages run on as if they were seen.
+        "goog:chromeOptions": { "binary": binary, "excludeSwitches": ["disable-background-timer-throttling",
+            "disable-renderer-backgrounding", "disable-backgrounding-occluded-windows"], "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-dev-shm-usage", "--enable-precise-memory-info", "--window-size=1200,900",
