@@ -5,7 +5,7 @@ use super::puts::CONNECTIONS;
 use crate::plan::USUAL_LARGEST;
 use crate::retry::RETRY_AFTER_CAP_MS;
 
-/// A busy store is left alone for this many milliseconds, and for twice as long each time it says so again.
+/// A busy store is left alone for this many milliseconds, and for twice as long each time it says so again, three times.
 const HOLD_MS: u64 = 300;
 
 /// A part of fewer bytes tells of round trips, not of speed.
@@ -123,7 +123,7 @@ impl Pace {
     /// A part failed. `retry_after` is how many milliseconds the store asked to wait.
     pub(super) fn complained(&mut self, now: u64, most: u32, complaint: Complaint, retry_after: Option<u64>) {
         if complaint == Complaint::Busy && now >= self.hold_until {
-            let wait = (HOLD_MS << self.busy.min(4)).max(retry_after.unwrap_or(0).min(RETRY_AFTER_CAP_MS));
+            let wait = (HOLD_MS << self.busy.min(3)).max(retry_after.unwrap_or(0).min(RETRY_AFTER_CAP_MS));
             self.busy += 1;
             self.hold_until = now.saturating_add(wait);
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::time::Instant;
+use windlass_core::machine::Config;
 
 use lexopt::prelude::{Long, ValueExt};
 
@@ -71,7 +72,7 @@ fn obey(options: &Options) -> ExitCode {
     let is_good = if let Some(seed) = options.seed {
         replay(seed, options.goals)
     } else if options.networks {
-        table::print(options.slots.unwrap_or(6));
+        table::print(options.slots.unwrap_or(Config::default().max_concurrent));
         true
     } else if options.mutants {
         mutants(options.seeds.unwrap_or(2000))

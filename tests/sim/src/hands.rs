@@ -90,10 +90,14 @@ pub(crate) struct Hands {
 }
 
 impl Hands {
-    pub(crate) fn new(config: Config, seed: u64, mutant: Option<Mutant>) -> Self {
+    /// `fixed`: a machine that does not adapt the number of parts on their way.
+    pub(crate) fn new(config: Config, fixed: bool, seed: u64, mutant: Option<Mutant>) -> Self {
         let more = if mutant == Some(Mutant::TakesMoreSlots) { 2 } else { 0 };
         let config = Config { max_concurrent: config.max_concurrent + more, ..config };
-        let machine = Machine::new(config, seed);
+        let mut machine = Machine::new(config, seed);
+        if fixed {
+            machine.hold_pace();
+        }
         Self { machine, mutant, effects: VecDeque::new(), count: 0, last_stored: None, grants: Vec::new() }
     }
 

@@ -87,6 +87,7 @@ impl Scenario {
             acts,
             retried_at_end,
             goals: false,
+            fixed: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 mod generate;
 mod networks;
 
-pub(crate) use networks::{NAMED, Work};
+pub(crate) use networks::{NAMED, Named, Work};
 
 use crate::fault::{Fault, Faults};
 use crate::queue::Micros;
@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub(crate) retried_at_end: bool,
     /// A missed goal counts as a broken rule.
     pub(crate) goals: bool,
+    /// The machine always has as many parts on their way as `slots`, to compare with.
+    pub(crate) fixed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

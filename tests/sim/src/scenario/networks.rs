@@ -14,6 +14,8 @@ const fn mbit(n: u64) -> u64 {
 /// A line with a name.
 pub(crate) struct Named {
     pub(crate) name: &'static str,
+    /// Whether it is a line one would complain about.
+    pub(crate) is_bad: bool,
     rtt_ms: u64,
     jitter_ms: u64,
     up: u64,
@@ -65,14 +67,20 @@ pub(crate) const NAMED: [Named; 10] = [
     plain("fibre", 8, 2, mbit(500)),
     plain("cable", 20, 8, mbit(40)),
     Named { faults: &[(Fault::SlowLine, 300)], ..plain("4G", 55, 40, mbit(20)) },
-    Named { faults: &[(Fault::SlowLine, 500), (Fault::Reset, 100)], ..plain("3G", 150, 120, mbit(2)) },
     Named {
+        is_bad: true,
+        faults: &[(Fault::SlowLine, 500), (Fault::Reset, 100)],
+        ..plain("3G", 150, 120, mbit(2))
+    },
+    Named {
+        is_bad: true,
         faults: &[(Fault::Reset, 200), (Fault::SlowLine, 1000), (Fault::Stall, 100)],
         outages: TUNNELS,
         ..plain("train", 90, 150, mbit(10))
     },
     Named { per_connection: 6, ..plain("satellite", 620, 60, mbit(15)) },
     Named {
+        is_bad: true,
         faults: &[(Fault::Reset, 300), (Fault::Hang, 100), (Fault::SlowLine, 500)],
         outages: &[(30, 40, OutageKind::Portal { says_511: true })],
         ..plain("hotel wifi", 60, 80, mbit(5))
@@ -83,10 +91,12 @@ pub(crate) const NAMED: [Named; 10] = [
         ..plain("office with proxy", 35, 15, mbit(100))
     },
     Named {
+        is_bad: true,
         faults: &[(Fault::SlowDown, 150), (Fault::Store500, 50)],
         ..plain("throttled store", 30, 10, mbit(200))
     },
     Named {
+        is_bad: true,
         faults: &[(Fault::SlowLine, 1500), (Fault::Reset, 100)],
         per_connection: 8,
         ..plain("lossy long-distance", 260, 30, mbit(100))
@@ -94,7 +104,7 @@ pub(crate) const NAMED: [Named; 10] = [
 ];
 
 const fn plain(name: &'static str, rtt_ms: u64, jitter_ms: u64, up: u64) -> Named {
-    Named { name, rtt_ms, jitter_ms, up, per_connection: 0, faults: &[], outages: &[] }
+    Named { name, is_bad: false, rtt_ms, jitter_ms, up, per_connection: 0, faults: &[], outages: &[] }
 }
 
 impl Named {
@@ -136,6 +146,7 @@ impl Named {
             acts: Vec::new(),
             retried_at_end: false,
             goals: false,
+            fixed: false,
         }
     }
 

@@ -54,7 +54,9 @@ impl World<'_> {
             return Some(if hidden { PutFailure::NoAnswer } else { expired });
         }
         if self.hits(Fault::SlowDown, file, number, nth) {
-            self.slow_until = self.now + self.scenario.store.burst;
+            let until = self.now + self.scenario.store.burst;
+            self.stats.slow += until - self.slow_until.max(self.now);
+            self.slow_until = until;
         }
         if self.hits(Fault::Vanished, file, number, nth) {
             let upload = self.backend.store.upload_of(signature);

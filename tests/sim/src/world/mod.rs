@@ -79,6 +79,8 @@ pub(crate) struct Stats {
     pub(crate) finished: Micros,
     pub(crate) puts: u64,
     pub(crate) sent: u64,
+    /// How long the store said `SlowDown` to all.
+    pub(crate) slow: Micros,
     /// When the last byte was sent.
     pub(crate) last_sent: Micros,
     /// Bytes of the largest part.
@@ -150,7 +152,7 @@ impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, mutant: Option<Mutant>, trace: bool) -> Self {
         Self {
             scenario,
-            hands: Hands::new(config(scenario), scenario.seed, mutant),
+            hands: Hands::new(config(scenario), scenario.fixed, scenario.seed, mutant),
             now: 0,
             queue: Queue::new(),
             rng: Rng::new(scenario.seed, 2),
