@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | no answer, an abort by the browser, no byte for too long | temporary | sent again; from the second time on signed anew, since some stores hide a refusal |
 //! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
-//! | other 400, 401, 403 | temporary | signed anew at once; refused three times in a row it is exhausted |
-//! | 404, 410, `NoSuchUpload` | permanent | the upload starts anew by itself, once |
+//! | other 400, 401, 403 (`AccessDenied`, `RequestTimeTooSkewed`, `AuthenticationFailed`, `ExpiredToken`, `SignatureDoesNotMatch`) | temporary | signed anew at once, with all grants of its age; refused three times in a row it is exhausted |
+//! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |
 //! | 413 | permanent | where the cut is ours, the file starts anew in parts of half the size; else it fails |
 //! | 507 | permanent | the file fails: the store is full |
 //! | anything else | permanent | the file fails |
@@ -243,5 +243,16 @@ mod tests {
         check(507, Some("InsufficientStorage"), Remedy::Fail, Kind::StoreFull);
         check(413, Some("EntityTooLarge"), Remedy::Shrink, Kind::StoreRefused);
         check(301, None, Remedy::Fail, Kind::StoreRefused);
+        // Azure.
+        check(403, Some("AuthenticationFailed"), Remedy::Resign, Kind::StoreRefused);
+        check(503, Some("ServerBusy"), Remedy::Resend, Kind::StoreError);
+        check(500, Some("OperationTimedOut"), Remedy::Resend, Kind::StoreError);
+        check(404, Some("ContainerNotFound"), Remedy::Fail, Kind::UploadGone);
+        check(413, Some("RequestBodyTooLarge"), Remedy::Shrink, Kind::StoreRefused);
+        // Google.
+        check(400, Some("ExpiredToken"), Remedy::Resign, Kind::StoreRefused);
+        check(403, Some("SignatureDoesNotMatch"), Remedy::Resign, Kind::StoreRefused);
+        check(403, Some("RequestTimeTooSkewed"), Remedy::Resign, Kind::StoreRefused);
+        check(429, Some("TooManyRequests"), Remedy::Resend, Kind::StoreError);
     }
 }

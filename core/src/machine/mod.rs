@@ -274,7 +274,9 @@ impl Machine {
     fn go_on(&mut self, file: FileId) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &upload.remote else { return };
-        if remote.parts.is_complete() {
+        if remote.parts.is_complete() && remote.multipart && !remote.parts.are_proven() {
+            upload.phase = Phase::ToList(Vec::new(), None);
+        } else if remote.parts.is_complete() {
             upload.phase = Phase::Checking;
             self.probe(self.now, file);
         } else {

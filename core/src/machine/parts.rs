@@ -24,6 +24,9 @@ pub(super) struct Parts {
     troubles: Map<u32, Trouble>,
     /// Bytes of stored parts.
     pub(super) acknowledged: u64,
+    /// Parts were stored without a tag that tells of their bytes: some browsers have sent an empty body and taken the
+    /// answer for a good one. Before such parts are joined, the store is asked what it holds.
+    unproven: bool,
 }
 
 impl Parts {
@@ -35,7 +38,12 @@ impl Parts {
             stored: StoredParts::default(),
             troubles: Map::new(),
             acknowledged: 0,
+            unproven: false,
         }
+    }
+
+    pub(super) const fn are_proven(&self) -> bool {
+        !self.unproven
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -48,6 +56,7 @@ impl Parts {
     }
 
     pub(super) fn is_stored(&mut self, number: u32, etag: Option<&str>) {
+        self.unproven |= etag.is_none();
         self.todo.remove(&number);
         self.troubles.remove(&number);
         if self.stored.insert(number, etag) {
@@ -107,6 +116,7 @@ impl Parts {
                 self.is_stored(part.number, ours.or(part.etag).as_deref());
             }
         }
+        self.unproven = false;
         self.restart();
     }
 

@@ -128,6 +128,10 @@ pub struct CreateOutcome {
 pub enum Provider {
     /// Amazon S3 and everything that speaks its protocol.
     S3,
+    /// Azure Blob Storage, block blobs.
+    Azure,
+    /// Google Cloud Storage, XML API.
+    Gcs,
 }
 
 /// How the bytes of an upload go up.

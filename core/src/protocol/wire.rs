@@ -125,6 +125,8 @@ fn create_outcome(entry: &mut Fields<'_>) -> CreateOutcome {
 fn provider(entry: &mut Fields<'_>) -> Option<Provider> {
     match entry.text("provider")?.as_str() {
         "s3" => Some(Provider::S3),
+        "azure" => Some(Provider::Azure),
+        "gcs" => Some(Provider::Gcs),
         _ => entry.wrong("provider", "is not one that this version knows"),
     }
 }

@@ -4,7 +4,7 @@ use windlass_core::machine::{Answer, Request};
 use windlass_core::protocol::{
     AbortAnswer, AbortRequest, CompleteAnswer, CompleteOutcome, CompleteRequest, CompleteUpload,
     CreateAnswer, CreateOutcome, CreateRequest, ListAnswer, ListRequest, ListedPart, Method, NewFile,
-    Problem, Provider, SignAnswer, SignOutcome, SignRequest, SignUpload, problem_code,
+    Problem, SignAnswer, SignOutcome, SignRequest, SignUpload, problem_code,
 };
 use windlass_core::retry::CallFailure;
 
@@ -82,11 +82,12 @@ impl Backend {
         let parts = if multipart { part_size.map_or(1, |part| size.div_ceil(part).max(1) as u32) } else { 1 };
         let first = if multipart { self.spec.first_grants.min(parts) } else { 1 };
         let expires_at = now + self.spec.grant_ms;
-        let limits = part_size.map(|_| Provider::S3.limits()).filter(|_| upload.is_multiple_of(2));
+        let limits =
+            part_size.map(|_| self.store.spec.provider.limits()).filter(|_| upload.is_multiple_of(2));
         CreateOutcome {
             reference,
             id: Some(format!("u{upload}")),
-            provider: Some(Provider::S3),
+            provider: Some(self.store.spec.provider),
             key: Some(format!("u{upload}")),
             method: Some(if multipart { Method::Multipart } else { Method::Single }),
             part_size,

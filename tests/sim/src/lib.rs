@@ -20,6 +20,7 @@ macro_rules! say {
 mod backend;
 mod check;
 mod cli;
+mod dialect;
 mod fault;
 mod hands;
 mod lanes;

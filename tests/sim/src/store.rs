@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use windlass_core::machine::Stored;
-use windlass_core::protocol::{Grant, GrantMethod, SecretUrl};
+use windlass_core::protocol::{Grant, GrantMethod, Provider, SecretUrl};
 use windlass_core::retry::PutFailure;
 
-use crate::scenario::{Dialect, Etags, StoreSpec};
+use crate::dialect::No;
+use crate::scenario::{Etags, StoreSpec};
 
 /// The entity tag of no bytes: the MD5 of nothing.
 const EMPTY_ETAG: &str = "\"d41d8cd98f00b204e9800998ecf8427e\"";
@@ -68,7 +69,7 @@ pub(crate) struct Body {
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    spec: StoreSpec,
+    pub(crate) spec: StoreSpec,
     pub(crate) uploads: Vec<Upload>,
     signed: Vec<Signed>,
     puts: u64,
@@ -89,9 +90,7 @@ impl Store {
     pub(crate) fn sign(&mut self, upload: usize, number: u32, expires_at: u64) -> Grant {
         self.signed.push(Signed { upload, number, expires_at, preflighted: false });
         let query = format!("partNumber={number}&{SECRET}={}", self.signed.len() - 1);
-        let url = match self.spec.dialect {
-            Dialect::S3 => format!("https://store.example/u{upload}?{query}"),
-        };
+        let url = format!("https://store.example/u{upload}?{query}");
         Grant {
             number,
             method: GrantMethod::Put,
@@ -115,7 +114,7 @@ impl Store {
     /// Judges a request by its headers, at `now` of the backend's clock.
     pub(crate) fn admit(&self, signature: usize, now: u64) -> Result<(), PutFailure> {
         let now = now.saturating_add_signed(self.spec.ahead);
-        if self.signed[signature].expires_at < now { Err(refusal(403, "AccessDenied")) } else { Ok(()) }
+        if self.signed[signature].expires_at < now { Err(No::Expired.of(self.spec.provider)) } else { Ok(()) }
     }
 
     /// Stores a part.
@@ -125,7 +124,7 @@ impl Store {
         let upload = &mut self.uploads[upload];
         let is_gone = upload.state != State::Open;
         if is_gone && upload.multipart {
-            return Err(refusal(404, "NoSuchUpload"));
+            return Err(No::Gone.of(self.spec.provider));
         }
         let range = if empty { body.range.start..body.range.start } else { body.range.clone() };
         let etag = match self.spec.etags {
@@ -137,7 +136,9 @@ impl Store {
         if !is_gone {
             upload.parts.insert(number, Part { range, version: body.version, etag: etag.clone() });
         }
-        Ok(Stored { etag: (self.spec.etags != Etags::Hidden).then_some(etag) })
+        // Put Block answers without a tag.
+        let is_told = self.spec.etags != Etags::Hidden && self.spec.provider != Provider::Azure;
+        Ok(Stored { etag: is_told.then_some(etag) })
     }
 
     /// The upload that a signature is for.
@@ -178,18 +179,12 @@ impl Upload {
     }
 }
 
-/// A refusal in the words of S3.
-pub(crate) fn refusal(status: u16, code: &str) -> PutFailure {
-    let body = format!("<Error><Code>{code}</Code><Resource>/u?{SECRET}=leak</Resource></Error>");
-    PutFailure::Refused { status, body, retry_after: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn store(etags: Etags, ahead: i64) -> Store {
-        Store::new(StoreSpec { dialect: Dialect::S3, etags, think: 0, ahead, burst: 0 })
+        Store::new(StoreSpec { provider: Provider::S3, etags, think: 0, ahead, burst: 0 })
     }
 
     fn body(signature: usize, range: Range<u64>, version: u32) -> Body {
@@ -231,7 +226,7 @@ mod tests {
         let upload = store.create(1, 10, true);
         store.sign(upload, 1, 1000);
         store.uploads[upload].state = State::Aborted;
-        assert_eq!(store.put(&body(0, 0..10, 1), false), Err(refusal(404, "NoSuchUpload")));
+        assert_eq!(store.put(&body(0, 0..10, 1), false), Err(No::Gone.of(Provider::S3)));
     }
 
     #[test]

@@ -60,7 +60,7 @@ prop_compose! {
 prop_compose! {
     fn create_outcome()(
         (reference, id, key) in (".*", option::of(".*"), option::of(".*")),
-        provider in option::of(Just(Provider::S3)),
+        provider in option::of(prop_oneof![Just(Provider::S3), Just(Provider::Azure), Just(Provider::Gcs)]),
         method in option::of(prop_oneof![Just(Method::Single), Just(Method::Multipart)]),
         part_size in option::of(SAFE),
         limits in option::of(limits()),

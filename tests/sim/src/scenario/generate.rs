@@ -1,8 +1,8 @@
 //! A scenario out of a seed.
 
-use super::{
-    Act, BackendSpec, Dialect, Etags, FileSpec, Line, Outage, OutageKind, Scenario, StoreSpec, What, When,
-};
+use windlass_core::protocol::Provider;
+
+use super::{Act, BackendSpec, Etags, FileSpec, Line, Outage, OutageKind, Scenario, StoreSpec, What, When};
 use crate::fault::{Fault, Faults};
 use crate::queue::{MS, Micros, SECOND};
 use crate::rng::Rng;
@@ -164,7 +164,7 @@ fn store(rng: &mut Rng, mood: Mood) -> StoreSpec {
     let odd = mood != Mood::Calm && rng.percent(30);
     let off = mood != Mood::Calm && rng.percent(10);
     StoreSpec {
-        dialect: Dialect::S3,
+        provider: rng.pick(&[Provider::S3, Provider::S3, Provider::Azure, Provider::Gcs]),
         etags: if odd { rng.pick(&[Etags::OfPut, Etags::Hidden]) } else { Etags::OfContent },
         think: rng.spread(2 * MS, 200 * MS),
         ahead: if off { rng.between(0, 60_000).cast_signed() - 30_000 } else { 0 },

@@ -5,6 +5,8 @@ mod networks;
 
 pub(crate) use networks::{NAMED, Named, Work};
 
+use windlass_core::protocol::Provider;
+
 use crate::fault::{Fault, Faults};
 use crate::queue::Micros;
 
@@ -62,12 +64,6 @@ pub(crate) struct Line {
     pub(crate) progress: Micros,
 }
 
-/// The stores' dialects, as far as the contract knows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    S3,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Etags {
     /// The MD5 of the bytes: the same for the same bytes.
@@ -80,7 +76,8 @@ pub(crate) enum Etags {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreSpec {
-    pub(crate) dialect: Dialect,
+    /// Its dialect and its limits.
+    pub(crate) provider: Provider,
     pub(crate) etags: Etags,
     /// What a request takes besides the line.
     pub(crate) think: Micros,

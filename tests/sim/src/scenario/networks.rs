@@ -1,6 +1,8 @@
 //! Ten lines that people have, to compare speeds on.
 
-use super::{BackendSpec, Dialect, Etags, FileSpec, Line, Outage, OutageKind, Scenario, StoreSpec};
+use windlass_core::protocol::Provider;
+
+use super::{BackendSpec, Etags, FileSpec, Line, Outage, OutageKind, Scenario, StoreSpec};
 use crate::fault::{Fault, Faults};
 use crate::queue::{MS, SECOND};
 
@@ -123,7 +125,7 @@ impl Named {
             cap: None,
             line: self.line(),
             store: StoreSpec {
-                dialect: Dialect::S3,
+                provider: Provider::S3,
                 etags: Etags::OfContent,
                 think: 20 * MS,
                 ahead: 0,

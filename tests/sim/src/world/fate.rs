@@ -4,10 +4,11 @@ use windlass_core::retry::PutFailure;
 
 use super::World;
 use super::puts::Put;
+use crate::dialect::No;
 use crate::fault::Fault;
 use crate::queue::MS;
 use crate::rng::fixed;
-use crate::store::{State, refusal};
+use crate::store::State;
 
 /// How a request fares on the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,18 +74,18 @@ impl World<'_> {
             return Some(PutFailure::NoAnswer);
         }
         let codes = [
-            (Fault::Refused403, 403, "AccessDenied"),
-            (Fault::Store500, 500, "InternalError"),
-            (Fault::Store429, 429, "TooManyRequests"),
-            (Fault::RequestTimeout, 400, "RequestTimeout"),
+            (Fault::Refused403, No::Signature),
+            (Fault::Store500, No::Internal),
+            (Fault::Store429, No::TooMany),
+            (Fault::RequestTimeout, No::Timeout),
         ];
-        let (_, status, code) = codes
+        let (_, no) = codes
             .into_iter()
-            .find(|(fault, ..)| self.hits(*fault, file, number, nth))
-            .or_else(|| (self.now < self.slow_until).then_some((Fault::SlowDown, 503, "SlowDown")))?;
-        let mut refused = refusal(status, code);
+            .find(|(fault, _)| self.hits(*fault, file, number, nth))
+            .or_else(|| (self.now < self.slow_until).then_some((Fault::SlowDown, No::SlowDown)))?;
+        let mut refused = no.of(self.scenario.store.provider);
         if let PutFailure::Refused { retry_after, .. } = &mut refused {
-            *retry_after = (status == 429).then_some(1000 * (1 + nth % 5));
+            *retry_after = (no == No::TooMany).then_some(1000 * (1 + nth % 5));
         }
         Some(refused)
     }

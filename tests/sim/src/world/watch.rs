@@ -25,8 +25,9 @@ impl World<'_> {
     fn watch_file(&mut self, view: &View) {
         let Some(file) = self.files.get_mut(&view.file.0) else { return };
         let (before, shown) = (file.loaded, view.loaded);
-        // Back in the queue it starts anew.
-        let fell = shown < before && view.stage != Stage::Queued && !file.may_fall;
+        // Back in the queue it starts anew; it may also be held back there.
+        let starts_anew = shown == 0 && matches!(view.stage, Stage::Queued | Stage::Paused);
+        let fell = shown < before && !starts_anew && !file.may_fall;
         if shown != before && file.may_fall && view.stage == Stage::Uploading {
             file.may_fall = false;
         }
