@@ -31,6 +31,7 @@ cargo xtask COMMAND
   demo [--port N] [--data DIR] [--no-open] [-- SERVER ARGS]
                       build everything, serve the demo page and its backend until stopped
   sim [ARGS]          throw bad networks at the upload machine: --seeds N, --seed S to replay one, --networks, --mutants
+  bench               measure how the upload machine's cost grows with files and parts
   size                print the package's download sizes; fail when over the limit
   test [RING…] [-- FILTER]
                       run all checks, or only the named rings: fmt clippy host sim wasm size types e2e
@@ -64,6 +65,7 @@ fn command() -> Result<ExitCode> {
         "npm" => npm::command(&place, args),
         "demo" => demo::command(&place, args),
         "sim" => sim::command(&place, args),
+        "bench" => sim::bench(&place),
         "size" => size::command(&place, args),
         "test" => test::command(&place, args),
         "help" => {

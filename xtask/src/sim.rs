@@ -1,7 +1,7 @@
-//! Runs the simulator, optimised: a million events a second are what makes it worth having.
+//! Runs the simulator and the benchmark, optimised: a million events a second are what makes them worth having.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -17,9 +17,20 @@ pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs it with these arguments.
+/// Runs the simulator with these arguments.
 pub(crate) fn run(place: &Place, args: &[OsString]) -> Result<()> {
+    let mut command = optimised(place, "windlass-sim");
+    live("Simulating uploads", command.arg("--").args(args))
+}
+
+/// Runs the benchmark.
+pub(crate) fn bench(place: &Place) -> Result<ExitCode> {
+    live("Measuring the upload machine", &mut optimised(place, "windlass-bench"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn optimised(place: &Place, package: &str) -> Command {
     let mut command = cargo(&place.root);
-    command.args(["run", "--quiet", "--release", "--package", "windlass-sim", "--"]).args(args);
-    live("Simulating uploads", &mut command)
+    command.args(["run", "--quiet", "--release", "--package", package]);
+    command
 }

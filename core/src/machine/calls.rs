@@ -187,7 +187,7 @@ impl Machine {
 
     fn ask_list(&mut self, now: u64) -> bool {
         let is_next = |upload: &Upload| matches!(upload.phase, Phase::ToList(..));
-        let next = self.active.keys().find(|file| self.uploads.get(*file).is_some_and(is_next)).copied();
+        let next = self.active.keys().find(|file| self.uploads.get(file).is_some_and(is_next)).copied();
         let Some(file) = next else { return false };
         let Some(upload) = self.uploads.get_mut(&file) else { return false };
         let (Phase::ToList(parts, after), Some(remote)) = (&mut upload.phase, &upload.remote) else {

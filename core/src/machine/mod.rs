@@ -7,6 +7,7 @@
 mod answers;
 mod calls;
 mod event;
+mod files;
 mod order;
 mod pace;
 mod parts;
@@ -33,6 +34,7 @@ use crate::progress::Speed;
 use crate::protocol::Route;
 use crate::retry::Dice;
 use calls::{Gate, Pending};
+use files::Files;
 use pace::Pace;
 use probes::Probe;
 use puts::{CONNECTIONS, Flight};
@@ -67,7 +69,7 @@ pub struct Machine {
     dice: Dice,
     /// The time of the last event.
     now: u64,
-    uploads: Map<FileId, Upload>,
+    uploads: Files,
     /// Files to be created.
     queue: Queue,
     /// Whether the person holds everything back.
@@ -106,7 +108,7 @@ impl Machine {
             config,
             dice: Dice::new(seed),
             now: 0,
-            uploads: Map::new(),
+            uploads: Files::new(),
             queue: Queue::new(),
             paused: false,
             active: Set::new(),

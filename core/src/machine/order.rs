@@ -83,7 +83,7 @@ impl Machine {
     fn show_all(&mut self) {
         for (file, upload) in self.uploads.iter_mut().filter(|(_, upload)| !upload.is_over()) {
             upload.speed.reset();
-            self.changed.insert(*file, ());
+            self.changed.insert(file, ());
         }
     }
 }

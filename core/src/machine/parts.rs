@@ -35,7 +35,7 @@ impl Parts {
             plan,
             todo: (1..=plan.count()).map(|number| (number, ())).collect(),
             later: Vec::new(),
-            stored: StoredParts::default(),
+            stored: StoredParts::of(plan.count()),
             troubles: Map::new(),
             acknowledged: 0,
             unproven: false,
@@ -53,6 +53,10 @@ impl Parts {
     /// Takes a part out of what is to be sent: it is on its way.
     pub(super) fn sent(&mut self, number: u32) {
         self.todo.remove(&number);
+        if self.todo.is_empty() {
+            // With its room: a stored part takes no more than its tag.
+            self.todo = Set::new();
+        }
     }
 
     pub(super) fn is_stored(&mut self, number: u32, etag: Option<&str>) {
@@ -104,7 +108,7 @@ impl Parts {
 
     /// Takes the store's list for the truth: what it does not hold, or holds with another size, is sent again.
     pub(super) fn reconcile(&mut self, listed: Vec<ListedPart>) {
-        let known = std::mem::take(&mut self.stored);
+        let known = std::mem::replace(&mut self.stored, StoredParts::of(self.plan.count()));
         self.acknowledged = 0;
         for part in listed {
             if self.plan.range(part.number).is_some() && self.plan.part_len(part.number) == part.size {

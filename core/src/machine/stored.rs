@@ -18,9 +18,16 @@ pub(super) struct StoredParts {
     /// Tags of any other form.
     odd: Map<u32, Box<str>>,
     count: usize,
+    /// Parts that there will be: their room is taken with the first one, since growing would take up to twice as much.
+    most: usize,
 }
 
 impl StoredParts {
+    /// None yet, of so many parts.
+    pub(super) fn of(parts: u32) -> Self {
+        Self { most: parts as usize, ..Self::default() }
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.count
     }
@@ -42,6 +49,7 @@ impl StoredParts {
             self.odd.remove(&number);
         }
         if self.tags.len() <= at {
+            self.tags.reserve_exact(self.most.saturating_sub(self.tags.len()));
             self.tags.resize(at + 1, ABSENT);
         }
         let is_new = self.tags.get_mut(at).is_some_and(|known| std::mem::replace(known, tag) == ABSENT);
