@@ -159,8 +159,12 @@ impl Pace {
         if self.usual > 0.0 { suits(self.usual * 1000.0) } else { USUAL_LARGEST }
     }
 
-    /// The store's answer came so many milliseconds after a part's last byte. Tells whether answers have become late.
-    pub(super) fn answered(&mut self, ms: u64) -> bool {
+    /// The store's answer to so many bytes came so many milliseconds after the last of them. Tells whether answers have
+    /// become late. Small bodies do not count: they do not wait behind what lies in buffers on the way.
+    pub(super) fn answered(&mut self, bytes: u64, ms: u64) -> bool {
+        if bytes < TELLING {
+            return false;
+        }
         let ms = ms.max(1) as f64;
         self.shortest = self.shortest.min(ms);
         self.answer = if self.answer > 0.0 { self.answer * 0.75 + ms * 0.25 } else { ms };
@@ -252,8 +256,9 @@ mod tests {
     #[test]
     fn late_answers_are_told_from_slow_ones() {
         let mut pace = Pace::new();
-        assert!((0..50).all(|_| !pace.answered(900)), "it has always taken so long");
-        assert!((0..50).any(|_| pace.answered(9_000)));
+        assert!(!pace.answered(1, 1));
+        assert!((0..50).all(|_| !pace.answered(TELLING, 900)), "it has always taken so long");
+        assert!((0..50).any(|_| pace.answered(TELLING, 9_000)));
     }
 
     #[test]

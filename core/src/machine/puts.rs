@@ -32,8 +32,11 @@ const HEDGE_MS: u64 = 3_000;
 /// A part that would take more milliseconds than this is too large for its line: much is lost with each connection …
 const TOO_LONG_MS: u64 = 120_000;
 
-/// … and a file begins anew with smaller ones if that shows within these milliseconds, while little has been sent.
+/// … and a file begins anew with smaller ones if that shows within these milliseconds of a part …
 const RECUT_MS: std::ops::Range<u64> = 4_000..15_000;
+
+/// … and while no more than one of so many bytes of the file is lost by it: a later part must not throw away the others.
+const RECUT_SHARE: u64 = 20;
 
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
 const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -183,9 +186,12 @@ impl Machine {
         let of_one = (speed / self.flights.len().max(1) as f64).max(1.0);
         let is_long = flight.len as f64 / of_one * 1000.0 > TOO_LONG_MS as f64;
         let in_time = RECUT_MS.contains(&now.saturating_sub(flight.since));
-        if in_time && is_long && upload.largest_part == u64::MAX && is_ours(flight.len) {
+        let suits = pace::suits(of_one);
+        let is_little = upload.shown <= upload.info.size / RECUT_SHARE;
+        let would_help = flight.len > suits && is_little && upload.largest_part == u64::MAX;
+        if in_time && is_long && would_help && is_ours(flight.len) {
             let (file, shown) = (flight.file, upload.shown);
-            upload.largest_part = pace::suits(of_one);
+            upload.largest_part = suits;
             self.start_anew(file);
             if let Some(upload) = self.uploads.get_mut(&file) {
                 upload.shown = shown;
@@ -222,7 +228,7 @@ impl Machine {
         let Some(remote) = &mut upload.remote else { return };
         self.pace.took(flight.len, now.saturating_sub(flight.since));
         let most = self.config.max_concurrent;
-        if flight.loaded == flight.len && self.pace.answered(now.saturating_sub(flight.moved)) {
+        if flight.loaded == flight.len && self.pace.answered(flight.len, now.saturating_sub(flight.moved)) {
             self.pace.complained(now, most, Complaint::Late, None);
         }
         remote.parts.is_stored(flight.number, stored.etag.as_deref());

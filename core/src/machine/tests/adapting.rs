@@ -152,3 +152,21 @@ fn more_than_six_where_the_browser_shares_a_connection_and_six_where_it_does_not
     assert_eq!(parts_at_once(usize::MAX).0, 16);
     assert_eq!(parts_at_once(6), (7, 6), "the seventh shows that there are only six");
 }
+
+#[test]
+fn a_file_that_is_well_under_way_is_not_cut_anew() {
+    let mut world = World::adapting();
+    world.add(&[72 * MIB]);
+    world.until_something_is_sent();
+    assert!(world.part_size() > 5 * MIB);
+    // Too early to tell, and fast; then, still in time, the line breaks down.
+    world.flow(3_500, 6, 1_000_000);
+    let puts: Vec<_> = world.puts.keys().copied().collect();
+    for second in 1..=10 {
+        world.now += 1_000;
+        for put in &puts {
+            world.tell(Event::PutProgress { put: *put, loaded: 3_500_000 + second * 1_000 });
+        }
+    }
+    assert_eq!(world.store.len(), 1, "what was sent is thrown away");
+}
