@@ -19,6 +19,7 @@ use windlass_core::retry::PutFailure;
 use crate::backend::http::Http;
 use crate::browser::alarm::Alarm;
 use crate::browser::frame::Frame;
+use crate::browser::network::{self, Network};
 use crate::browser::xhr::Put;
 use crate::browser::{clock, files};
 
@@ -52,6 +53,8 @@ struct Inner {
     /// What the alarm is set to.
     deadline: Cell<Option<u64>>,
     frame: Frame,
+    /// Only there to be listened to.
+    _network: Network,
     listeners: RefCell<Vec<Listener>>,
     last_file: Cell<u32>,
 }
@@ -65,8 +68,8 @@ impl fmt::Debug for Driver {
 impl Driver {
     /// A driver without files.
     pub fn new(backend: Http, config: Config) -> Self {
-        Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
-            let (inner, sleeper) = (weak.clone(), weak.clone());
+        let driver = Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
+            let (inner, sleeper, online) = (weak.clone(), weak.clone(), weak.clone());
             Inner {
                 machine: RefCell::new(Machine::new(config, clock::seed())),
                 inbox: RefCell::default(),
@@ -86,10 +89,17 @@ impl Driver {
                         inner.on_frame();
                     }
                 }),
+                _network: Network::new(move || {
+                    if let Some(inner) = online.upgrade() {
+                        inner.on_network();
+                    }
+                }),
                 listeners: RefCell::default(),
                 last_file: Cell::new(0),
             }
-        }))
+        }));
+        driver.0.on_network();
+        driver
     }
 
     /// Calls `listener` with every update from now on.
@@ -287,6 +297,10 @@ impl Inner {
     fn on_frame(self: &Rc<Self>) {
         self.tell_news();
         self.flush();
+    }
+
+    fn on_network(self: &Rc<Self>) {
+        self.tell(Event::Network { online: network::is_online() });
     }
 
     fn on_alarm(self: &Rc<Self>) {

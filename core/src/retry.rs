@@ -16,7 +16,7 @@
 //!
 //! | What happened | Verdict | What is done |
 //! |---|---|---|
-//! | no answer, or not in time | temporary | asked again for as long as it takes; 4 times if the backend has never answered |
+//! | no answer, or not in time | temporary | asked again for as long as it takes; 4 times if the backend has never answered and the browser does not say that it is offline |
 //! | an answer that makes no sense | temporary | asked 4 times; once if the backend has never answered |
 //! | 408, 425, 429, 5xx but 501, 505, 507 | temporary | asked 10 times, not before `Retry-After` |
 //! | `bad-parts` at `complete` | temporary | the store's parts are looked at and what differs is sent again, three times |

@@ -4,4 +4,5 @@ pub mod alarm;
 pub mod clock;
 pub mod files;
 pub mod frame;
+pub mod network;
 pub mod xhr;

@@ -59,7 +59,7 @@ impl Machine {
         let most = match failure {
             CallFailure::Malformed(_) if self.met_backend => SENSELESS_TRIES,
             CallFailure::Malformed(_) => 1,
-            _ if !self.met_backend => FIRST_TRIES,
+            _ if !self.met_backend && !self.is_offline => FIRST_TRIES,
             // Offline ends some day, and until then every try is a look whether it has.
             CallFailure::NoAnswer | CallFailure::TimedOut => u32::MAX,
             CallFailure::Refused { .. } if error.status == Status::Temporary => MAX_TRIES,
@@ -67,15 +67,15 @@ impl Machine {
         };
         if gate.tries < most {
             gate.not_before = now.saturating_add(backoff(gate.tries, failure.retry_after(), &mut self.dice));
-            self.put_back(asked, error.kind);
+            self.put_back(asked, &error);
         } else {
             self.gates.remove(&route);
             self.give_up(&asked, &error.exhausted());
         }
     }
 
-    pub(super) fn put_back(&mut self, asked: Asked, trouble: Kind) {
-        self.free_removed(&asked);
+    pub(super) fn put_back(&mut self, asked: Asked, error: &Error) {
+        self.free_removed(&asked, error);
         let phase = || match asked.route() {
             Route::Create => Some(Phase::Queued),
             Route::Complete => Some(Phase::ToComplete),
@@ -86,7 +86,7 @@ impl Machine {
             if upload.is_over() {
                 continue;
             }
-            upload.trouble = Some(trouble);
+            upload.trouble = Some(error.kind);
             self.changed.insert(file, ());
             if let Some(phase) = phase() {
                 upload.phase = phase;
@@ -114,19 +114,21 @@ impl Machine {
         }
     }
 
-    /// Removed while they were completed, and nobody knows whether they were: a multipart upload that is not any more
-    /// does not mind being given up. A single object would be deleted, so that one is left.
-    fn free_removed(&mut self, asked: &Asked) {
+    /// Removed while they were completed. Where nobody knows whether they were, a multipart upload that is not any more
+    /// does not mind being given up; a single object would be deleted, so that one is left.
+    fn free_removed(&mut self, asked: &Asked, error: &Error) {
         let Asked::Complete(entries) = asked else { return };
+        // Whoever says so has done nothing; another fault may be one on the way back.
+        let is_undone = error.http.is_some_and(|status| status < 500 || status == 503);
         for (file, id, multipart) in entries {
-            if *multipart && !self.uploads.contains_key(file) {
+            if (*multipart || is_undone) && !self.uploads.contains_key(file) {
                 self.abandoned.push(id.clone());
             }
         }
     }
 
     fn give_up(&mut self, asked: &Asked, error: &Error) {
-        self.free_removed(asked);
+        self.free_removed(asked, error);
         for file in asked.files() {
             if self.uploads.get(&file).is_some_and(|upload| !upload.is_over()) {
                 self.fail(file, error.clone());

@@ -65,6 +65,12 @@ pub enum Event {
     Order(Vec<FileId>),
     /// From now on work like this.
     Configure(Config),
+    /// What the browser says about its network. Its no is true, and no failure then counts; its yes only means that it
+    /// is worth a look, at once.
+    Network {
+        /// Whether there is one.
+        online: bool,
+    },
     /// A call ended.
     Answered {
         /// Which.

@@ -32,7 +32,7 @@ use crate::error::{Error, Kind, Op, Status};
 use crate::map::{Map, Set};
 use crate::progress::Speed;
 use crate::protocol::Route;
-use crate::retry::Dice;
+use crate::retry::{CallFailure, Dice};
 use calls::{Gate, Pending};
 use files::Files;
 use pace::Pace;
@@ -92,6 +92,8 @@ pub struct Machine {
     lingering: Option<u64>,
     /// Uploads of the backend that are to be given up.
     abandoned: Vec<String>,
+    /// The browser says that there is no network.
+    is_offline: bool,
     /// Whether the backend has ever answered: before that, no answer means a wrong address rather than a bad line.
     met_backend: bool,
     effects: VecDeque<Effect>,
@@ -122,6 +124,7 @@ impl Machine {
             gates: Map::new(),
             lingering: None,
             abandoned: Vec::new(),
+            is_offline: false,
             met_backend: false,
             effects: VecDeque::new(),
             changed: Set::new(),
@@ -145,6 +148,7 @@ impl Machine {
             Event::Prioritize(file, priority) => self.prioritize(file, priority),
             Event::Order(files) => self.order(&files),
             Event::Configure(config) => self.config = config,
+            Event::Network { online } => self.network(now, online),
             Event::Answered { call, answer } => self.answered(now, call, answer),
             Event::PutProgress { put, loaded } => self.put_progress(now, put, loaded),
             Event::PutEnded { put, result } => self.put_ended(now, put, result),
@@ -336,13 +340,27 @@ impl Machine {
         for call in calls {
             if let Some(pending) = self.calls.remove(&call) {
                 self.effects.push_back(Effect::AbortCall(call));
-                self.put_back(pending.asked, Kind::Network);
+                let lost = CallFailure::NoAnswer.judge(pending.asked.route());
+                self.put_back(pending.asked, &lost);
             }
         }
         for gate in self.gates.values_mut() {
             gate.not_before = now;
         }
         self.be_patient_with_probes(now);
+    }
+
+    /// Without a network, every try is only a look whether it is back. Once it is, nothing waits any longer for the next
+    /// look; what the backend or the store asked for is not known any more, but they will say so again.
+    fn network(&mut self, now: u64, online: bool) {
+        let is_back = std::mem::replace(&mut self.is_offline, !online) && online;
+        if is_back {
+            self.gates.clear();
+            for remote in self.uploads.iter_mut().filter_map(|(_, upload)| upload.remote.as_mut()) {
+                remote.parts.forgive();
+            }
+            self.be_patient_with_probes(now);
+        }
     }
 
     /// Ends what took too long and wakes what waited.

@@ -93,6 +93,12 @@ impl Parts {
         });
     }
 
+    /// What failed so far was nobody's fault: it is to be sent at once, and counts for nothing.
+    pub(super) fn forgive(&mut self) {
+        self.troubles.clear();
+        self.wake(u64::MAX);
+    }
+
     pub(super) fn next_wake(&self) -> Option<u64> {
         self.later.iter().map(|(at, _)| *at).min()
     }

@@ -26,6 +26,9 @@ pub(super) const CONNECTIONS: usize = 6;
 /// Within so many milliseconds a part with a connection has sent a first byte.
 const BEGIN_MS: u64 = 3_000;
 
+/// For so many slots one part more may be on its way, beside one that only waits for its answer.
+const LEAD: usize = 2;
+
 /// A part younger than this many milliseconds is not called slow.
 const HEDGE_MS: u64 = 3_000;
 
@@ -81,7 +84,7 @@ impl Machine {
 
     /// Gives free slots to the files in turn, one part each; those of the highest priority first.
     pub(super) fn fill_slots(&mut self, now: u64) {
-        while !self.paused && self.flights.len() < self.slots() {
+        while !self.paused && self.has_room() {
             let after = FileId(self.served.map_or(0, |file| file.0.saturating_add(1)));
             let later = self.active.from(&after).map(|(file, ())| file);
             let ready = later.chain(self.active.keys()).filter_map(|file| {
@@ -99,6 +102,16 @@ impl Machine {
         }
     }
 
+    /// Whether another part may leave. One whose bytes are all out does not hold its slot, as long as nothing has cut the
+    /// slots: its answer is a round trip away, and so is the answer to the next one's preflight.
+    fn has_room(&self) -> bool {
+        let slots = self.slots();
+        let lead = if slots < CONNECTIONS { 0 } else { slots / LEAD };
+        let most = self.most.min(self.config.max_concurrent.max(1) as usize).min(slots + lead);
+        let moving = self.flights.values().filter(|flight| flight.loaded < flight.len || flight.len == 0);
+        moving.count() < slots && self.flights.len() < most
+    }
+
     fn next_part(&self, file: FileId, now: u64) -> Option<u32> {
         let upload = self.uploads.get(&file)?;
         let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { return None };
@@ -106,7 +119,8 @@ impl Machine {
     }
 
     /// With nothing else to send, sends the slowest part of all a second time, if it is far slower than parts have
-    /// been: a connection that crawls should not hold up the end of everything.
+    /// been and than those beside it: a connection that crawls should not hold up the end of everything, but a line
+    /// that crawls would only get another part to carry.
     fn hedge(&mut self, now: u64) {
         if self.flights.values().any(|flight| flight.is_hedge) {
             return;
@@ -118,11 +132,25 @@ impl Machine {
         let Some(flight) = slowest else { return };
         let (file, number) = (flight.file, flight.number);
         let is_slow = now.saturating_sub(flight.since) > HEDGE_MS
-            && self.pace.takes(flight.len).is_some_and(|usual| flight.left_ms(now) / 2 > usual);
+            && self.takes_beside_others(now, flight.len).is_some_and(|usual| flight.left_ms(now) / 2 > usual);
         let can_be_sent = self.pace.may_send(now, self.config.max_bytes_per_second);
         if is_slow && can_be_sent {
             self.send(now, file, number, true);
         }
+    }
+
+    /// How many milliseconds a part of `len` bytes takes as things are: as long as parts have, and no shorter than it
+    /// would at the pace of the fastest of those on their way.
+    fn takes_beside_others(&self, now: u64, len: u64) -> Option<u64> {
+        let usual = self.pace.takes(len)?;
+        if self.flights.len() < 2 {
+            return Some(usual);
+        }
+        let takes = |flight: &Flight| {
+            let ms = now.saturating_sub(flight.since) as f64;
+            (len as f64 * ms / flight.loaded.max(1) as f64) as u64
+        };
+        self.flights.values().map(takes).min().map(|fastest| fastest.max(usual))
     }
 
     fn is_multipart(&self, file: FileId) -> bool {
@@ -259,7 +287,7 @@ impl Machine {
         let Some(remote) = &mut upload.remote else { return };
         let (mut remedy, error) = failure.judge(number, remote.provider);
         let trouble = remote.parts.failed(number, remedy == Remedy::Resign);
-        if trouble.refusals >= MAX_REFUSALS || trouble.tries >= MAX_TRIES {
+        if trouble.refusals >= MAX_REFUSALS || (trouble.tries >= MAX_TRIES && !self.is_offline) {
             remedy = Remedy::Fail;
         }
         match remedy {

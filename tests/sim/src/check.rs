@@ -77,6 +77,7 @@ pub(crate) fn ensure(holds: bool, check: Check, text: impl FnOnce() -> String) -
 /// Faults that end a request without an answer.
 const CUT_OFF: &[Fault] = &[
     Fault::Reset,
+    Fault::ConnectionLost,
     Fault::Stall,
     Fault::Hang,
     Fault::BrowserAbort,
@@ -99,6 +100,7 @@ const CUT_OFF: &[Fault] = &[
 /// Faults that waiting or sending again cures.
 const PASSING: &[Fault] = &[
     Fault::Reset,
+    Fault::ConnectionLost,
     Fault::BrowserAbort,
     Fault::AnswerLost,
     Fault::LateCopy,

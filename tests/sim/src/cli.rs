@@ -19,7 +19,7 @@ const HELP: &str = "\
 --list                with --seeds: every broken seed on a line of its own instead
 --goals               with --seeds or --seed: what the machine does not do yet counts as broken, too
 --seed S              replay one seed with everything that happens
---networks            ten named networks: time against the ideal [--slots N]
+--networks            ten named networks: time against the ideal [--slots N] [--http2]
 --mutants             break the machine on purpose, and see that it is noticed [--seeds N]";
 
 /// Broken seeds of one rule that are shrunk and shown.
@@ -35,6 +35,7 @@ struct Options {
     list: bool,
     goals: bool,
     networks: bool,
+    http2: bool,
     mutants: bool,
 }
 
@@ -61,6 +62,7 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("list") => options.list = true,
             Long("goals") => options.goals = true,
             Long("networks") => options.networks = true,
+            Long("http2") => options.http2 = true,
             Long("mutants") => options.mutants = true,
             other => return Err(other.unexpected()),
         }
@@ -72,7 +74,7 @@ fn obey(options: &Options) -> ExitCode {
     let is_good = if let Some(seed) = options.seed {
         replay(seed, options.goals)
     } else if options.networks {
-        table::print(options.slots.unwrap_or(Config::default().max_concurrent));
+        table::print(options.slots.unwrap_or(Config::default().max_concurrent), options.http2);
         true
     } else if options.mutants {
         mutants(options.seeds.unwrap_or(2000))

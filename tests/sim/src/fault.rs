@@ -34,6 +34,8 @@ faults! {
     SentTwice,
     /// Loss makes the connection slow for some seconds.
     SlowLine,
+    /// The connection breaks, with all requests that share it.
+    ConnectionLost,
     // Of a PUT at the store.
     /// 403 with a grant that is good.
     Refused403,
@@ -96,6 +98,8 @@ faults! {
     Portal,
     /// The page is hidden: its timers run once a minute, and progress is told once a second.
     Hidden,
+    /// The page is loaded anew, and the person chooses the files again.
+    Reload,
     /// The store does not let the page read entity tags, or gives the same bytes another tag each time.
     OddEtags,
     /// The backend's policy refuses the file.

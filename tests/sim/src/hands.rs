@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use windlass_core::machine::{
-    Answer, Config, Effect, Event, FileId, Machine, PutId, Report, Request, Stored, View,
+    Answer, CallId, Config, Effect, Event, FileId, Machine, ProbeId, PutId, Report, Request, Stored, View,
 };
 use windlass_core::protocol::{AbortAnswer, Grant};
 
@@ -78,10 +78,15 @@ impl Mutant {
     }
 }
 
+/// Ids of one page begin here, times the pages before it: what is told late to the next page is none of its own.
+const PAGE: u32 = 1 << 24;
+
 /// The machine, as the world holds it.
 #[derive(Debug)]
 pub(crate) struct Hands {
     machine: Machine,
+    /// Pages before this one.
+    page: u32,
     mutant: Option<Mutant>,
     effects: VecDeque<Effect>,
     count: u64,
@@ -92,23 +97,68 @@ pub(crate) struct Hands {
 impl Hands {
     /// `fixed`: a machine that does not adapt the number of parts on their way.
     pub(crate) fn new(config: Config, fixed: bool, seed: u64, mutant: Option<Mutant>) -> Self {
-        let more = if mutant == Some(Mutant::TakesMoreSlots) { 2 } else { 0 };
-        let config = Config { max_concurrent: config.max_concurrent + more, ..config };
-        let mut machine = Machine::new(config, seed);
+        let mut machine = Machine::new(Self::config(config, mutant), seed);
         if fixed {
             machine.hold_pace();
         }
-        Self { machine, mutant, effects: VecDeque::new(), count: 0, last_stored: None, grants: Vec::new() }
+        Self {
+            machine,
+            page: 0,
+            mutant,
+            effects: VecDeque::new(),
+            count: 0,
+            last_stored: None,
+            grants: Vec::new(),
+        }
+    }
+
+    fn config(config: Config, mutant: Option<Mutant>) -> Config {
+        let more = if mutant == Some(Mutant::TakesMoreSlots) { 2 } else { 0 };
+        Config { max_concurrent: config.max_concurrent + more, ..config }
+    }
+
+    /// The page is loaded anew, with a machine that knows nothing.
+    pub(crate) fn reload(&mut self, config: Config, seed: u64) {
+        self.page += 1;
+        self.machine = Machine::new(Self::config(config, self.mutant), seed);
+        self.effects.clear();
     }
 
     pub(crate) fn handle(&mut self, now: u64, event: Event) {
         self.count += 1;
-        if let Some(event) = self.hear(event) {
+        if let Some(event) = self.of_this_page(event).and_then(|event| self.hear(event)) {
             self.machine.handle(now, event);
         }
         while let Some(effect) = self.machine.poll_effect() {
-            let effect = self.act(now, effect);
+            let effect = self.act(now, effect).map(|effect| self.for_the_world(effect));
             self.effects.extend(effect);
+        }
+    }
+
+    /// An event with the ids that this page's machine gave, or nothing if it is about an earlier page.
+    fn of_this_page(&self, event: Event) -> Option<Event> {
+        let own = |id: u32| id.checked_sub(self.page * PAGE);
+        Some(match event {
+            Event::Answered { call, answer } => Event::Answered { call: CallId(own(call.0)?), answer },
+            Event::PutProgress { put, loaded } => Event::PutProgress { put: PutId(own(put.0)?), loaded },
+            Event::PutEnded { put, result } => Event::PutEnded { put: PutId(own(put.0)?), result },
+            Event::Probed { probe, readable } => Event::Probed { probe: ProbeId(own(probe.0)?), readable },
+            event => event,
+        })
+    }
+
+    /// An effect with ids that no other page gave.
+    fn for_the_world(&self, effect: Effect) -> Effect {
+        let base = self.page * PAGE;
+        match effect {
+            Effect::Call { call, request } => Effect::Call { call: CallId(base + call.0), request },
+            Effect::AbortCall(call) => Effect::AbortCall(CallId(base + call.0)),
+            Effect::Put { put, file, range, grant } => {
+                Effect::Put { put: PutId(base + put.0), file, range, grant }
+            }
+            Effect::AbortPut(put) => Effect::AbortPut(PutId(base + put.0)),
+            Effect::Probe { probe, file } => Effect::Probe { probe: ProbeId(base + probe.0), file },
+            effect => effect,
         }
     }
 
@@ -125,6 +175,7 @@ impl Hands {
             (Some(Mutant::TakesStaleAnswer), Event::PutEnded { put, result }) => {
                 Some(self.mix_up(put, result))
             }
+            (mutant, Event::Configure(config)) => Some(Event::Configure(Self::config(config, mutant))),
             (Some(Mutant::GivesUpEarly), Event::PutEnded { put, result: Err(_) }) => {
                 Some(Event::PutEnded { put, result: Err(windlass_core::retry::PutFailure::Unsendable) })
             }

@@ -32,6 +32,12 @@ impl Link {
         Self { flows: Vec::new(), up: up as f64 / SECOND as f64, is_open: true, at: 0 }
     }
 
+    /// From now on the line takes so many bytes per second.
+    pub(crate) fn set_speed(&mut self, up: u64) {
+        self.up = up as f64 / SECOND as f64;
+        self.share();
+    }
+
     /// Lets the bytes flow until `now`.
     pub(crate) fn advance(&mut self, now: Micros) {
         let passed = now.saturating_sub(self.at) as f64;

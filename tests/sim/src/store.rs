@@ -44,7 +44,7 @@ pub(crate) struct Upload {
     pub(crate) multipart: bool,
     pub(crate) state: State,
     pub(crate) parts: BTreeMap<u32, Part>,
-    /// Whether the page knows of it.
+    /// Whether the page knows of it; one that was loaded anew does not.
     pub(crate) told: bool,
     /// Whether the page asked to give it up, and that call failed by an injected fault.
     pub(crate) abort_failed: bool,

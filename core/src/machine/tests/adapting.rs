@@ -170,3 +170,56 @@ fn a_file_that_is_well_under_way_is_not_cut_anew() {
     }
     assert_eq!(world.store.len(), 1, "what was sent is thrown away");
 }
+
+#[test]
+fn the_next_part_begins_while_one_only_waits_for_its_answer() {
+    let mut world = World::adapting();
+    world.add(&[20_000 * MIB]);
+    world.until_something_is_sent();
+    assert_eq!(world.puts.len(), 6);
+    let (put, len) =
+        world.puts.iter().map(|(put, (_, range, _))| (*put, range.end - range.start)).next().unwrap();
+    world.tell(Event::PutProgress { put, loaded: len - 1 });
+    assert_eq!(world.puts.len(), 6);
+    world.tell(Event::PutProgress { put, loaded: len });
+    assert_eq!(world.puts.len(), 7);
+    // A store that has too much to do already is not given more.
+    world.refuse(put, 503);
+    let put = *world.puts.keys().next().unwrap();
+    world.tell(Event::PutProgress { put, loaded: len });
+    world.now += 60_000;
+    world.tell(Event::Wake);
+    assert!(world.puts.len() < 6);
+}
+
+/// Parts on their way after two of one size moved at these speeds for half a minute, when parts have taken some seconds.
+fn at_the_tail(speeds: [u64; 2]) -> usize {
+    let mut world = World::new(7, 0);
+    world.add(&[40 * MIB]);
+    world.until_something_is_sent();
+    while world.puts.len() > 2 || world.stage(FileId(1)) == Some(Stage::Queued) || !world.calls.is_empty() {
+        if let Some(call) = world.calls.keys().next().copied() {
+            world.answer(call);
+        } else {
+            world.now += 2_000;
+            let put = *world.puts.keys().next().unwrap();
+            world.end(put, Ok(Stored::default()));
+        }
+    }
+    assert_eq!(world.puts.len(), 2);
+    let began = world.now;
+    let puts: Vec<_> = world.puts.keys().copied().collect();
+    while world.now < began + 30_000 && world.puts.len() == 2 {
+        world.now += 500;
+        for (put, speed) in puts.iter().zip(speeds) {
+            world.tell(Event::PutProgress { put: *put, loaded: (world.now - began) * speed / 1000 });
+        }
+    }
+    world.puts.len()
+}
+
+#[test]
+fn a_part_that_crawls_beside_another_is_sent_twice_and_a_line_that_crawls_gets_no_more_to_carry() {
+    assert_eq!(at_the_tail([150_000, 2_000]), 3);
+    assert_eq!(at_the_tail([4_000, 4_000]), 2);
+}

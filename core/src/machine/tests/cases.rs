@@ -40,6 +40,49 @@ fn a_wrong_address_is_told_soon() {
 }
 
 #[test]
+fn without_a_network_nothing_is_given_up_and_its_return_is_used_at_once() {
+    let mut world = World::new(7, 0);
+    world.tell(Event::Network { online: false });
+    world.add(&[40 * MIB]);
+    for _ in 0..50 {
+        world.now = world.machine.next_deadline().unwrap_or(world.now);
+        world.tell(Event::Wake);
+        if let Some((call, _)) = world.calls.pop_first() {
+            world.tell(Event::Answered { call, answer: Err(CallFailure::NoAnswer) });
+        }
+    }
+    assert!(world.now > 60_000 && world.calls.is_empty());
+    world.tell(Event::Network { online: true });
+    assert!(!world.calls.is_empty(), "it waits for its next look");
+    while world.puts.is_empty() {
+        world.step();
+    }
+    world.tell(Event::Network { online: false });
+    // Longer than the tries of a part would last.
+    let ends = world.now + 20 * 60_000;
+    while world.now < ends {
+        let puts: Vec<_> = std::mem::take(&mut world.puts).into_keys().collect();
+        for put in puts {
+            world.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
+        }
+        let probes: Vec<_> = std::mem::take(&mut world.probes).into_keys().collect();
+        for probe in probes {
+            world.tell(Event::Probed { probe, readable: true });
+        }
+        while let Some((call, _)) = world.calls.pop_first() {
+            world.tell(Event::Answered { call, answer: Err(CallFailure::NoAnswer) });
+        }
+        world.now = world.machine.next_deadline().unwrap();
+        world.tell(Event::Wake);
+    }
+    let view = world.machine.view(FileId(1), world.now).unwrap();
+    assert_eq!((view.stage, view.trouble), (Stage::Uploading, Some(Kind::Network)));
+    world.tell(Event::Network { online: true });
+    world.settle();
+    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
+}
+
+#[test]
 fn a_changed_file_fails_at_once_and_leaves_nothing_at_the_store() {
     let mut world = World::new(7, 0);
     world.add(&[40 * MIB]);

@@ -37,7 +37,7 @@ proptest! {
                 world.step();
             }
             let file = FileId(world.dice.up_to(sizes.len() as u64) as u32);
-            match world.dice.up_to(11) {
+            match world.dice.up_to(13) {
                 0 | 1 => world.tell(Event::Cancel(file)),
                 2 => world.tell(Event::Remove(file)),
                 3 | 4 => world.tell(Event::Pause(Some(file))),
@@ -49,6 +49,8 @@ proptest! {
                     world.tell(Event::Prioritize(file, priority));
                 }
                 9 => world.tell(Event::Order(vec![file, FileId(1)])),
+                10 => world.tell(Event::Network { online: false }),
+                11 => world.tell(Event::Network { online: true }),
                 _ => world.tell(Event::Retry(file)),
             }
         }
@@ -108,6 +110,10 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
         (0u32..12).prop_map(|put| Event::PutEnded { put: PutId(put), result: Ok(Stored::default()) }),
         (small, any::<bool>())
             .prop_map(|(probe, readable)| Event::Probed { probe: ProbeId(probe), readable }),
+        any::<bool>().prop_map(|online| Event::Network { online }),
+        (0u32..9, any::<Option<u64>>()).prop_map(|(max_concurrent, max_bytes_per_second)| {
+            Event::Configure(Config { max_concurrent, max_bytes_per_second })
+        }),
         Just(Event::Wake),
     ];
     (any::<u64>(), event)

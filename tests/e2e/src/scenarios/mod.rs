@@ -8,6 +8,7 @@ mod handles;
 mod hidden;
 mod local_stack;
 mod names;
+mod offline;
 mod refusals;
 mod several;
 mod shots;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(faults::each_once, "500_once_for_each_part", 90),
         scenario!(faults::dropped, "dropped_third", 120),
         scenario!(faults::refused_once, "403_once", 60),
+        scenario!(offline::before_and_during, "offline", 120),
         scenario!(hidden::throttled, "late_timers", 90),
         scenario!(hidden::without_worker, "no_worker", 90),
         // The one whose driver hides a page behind another, and that can be told to hold timers back at once.

@@ -29,6 +29,7 @@ const DRAWN: &[Fault] = &[
     Fault::LateCopy,
     Fault::SentTwice,
     Fault::SlowLine,
+    Fault::ConnectionLost,
     Fault::Refused403,
     Fault::Hidden403,
     Fault::Store500,
@@ -146,12 +147,14 @@ fn line(rng: &mut Rng, bytes: u64) -> Line {
     let slowest = (bytes / 3000).clamp(20_000, 10_000_000);
     let up = rng.spread(slowest, 125_000_000);
     let length = bytes * SECOND / up;
+    let http2 = rng.percent(25);
     Line {
         rtt: rng.spread(MS, 700 * MS),
         jitter: rng.spread(MS, 400 * MS),
         up,
-        per_connection: rng.percent(40).then(|| (up / rng.between(1, 8)).max(10_000)),
-        http2: rng.percent(25),
+        // Where it is the only one it is the whole line, and must not be slower than that.
+        per_connection: rng.percent(40).then(|| (up / if http2 { 1 } else { rng.between(1, 8) }).max(10_000)),
+        http2,
         keeps_preflights: rng.percent(50),
         handshakes: rng.between(1, 3),
         // A system's buffer grows with the line; seconds of it are usual, minutes are not.
@@ -235,7 +238,7 @@ fn acts(rng: &mut Rng, mood: Mood, files: &[FileSpec], length: Micros) -> Vec<Ac
     if rng.percent(30) {
         for _ in 0..rng.between(1, 6) {
             let file = rng.pick(files).id;
-            let what = match rng.below(if mood == Mood::Calm { 15 } else { 17 }) {
+            let what = match rng.below(if mood == Mood::Calm { 17 } else { 20 }) {
                 0..3 => What::Cancel(file),
                 3..5 => What::Retry(file),
                 5..7 => What::Remove(file),
@@ -245,6 +248,11 @@ fn acts(rng: &mut Rng, mood: Mood, files: &[FileSpec], length: Micros) -> Vec<Ac
                 12 => What::ResumeAll,
                 13 => What::Prefer(file),
                 14 => What::ToFront(file),
+                15..17 => {
+                    let cap = rng.percent(30).then(|| rng.spread(20_000, 50_000_000));
+                    What::Configure(rng.between(1, 12) as u32, cap)
+                }
+                17 => What::Reload,
                 _ => What::Change(file),
             };
             acts.push(Act { when: when(rng, files, length), what });

@@ -64,6 +64,18 @@ pub(crate) struct Line {
     pub(crate) progress: Micros,
 }
 
+impl Line {
+    /// Bytes per second of one connection.
+    pub(crate) fn of_one(&self) -> u64 {
+        self.per_connection.map_or(self.up, |most| most.min(self.up))
+    }
+
+    /// Bytes per second of all connections that a browser opens.
+    pub(crate) fn of_all(&self) -> u64 {
+        if self.http2 { self.of_one() } else { self.up }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Etags {
     /// The MD5 of the bytes: the same for the same bytes.
@@ -177,6 +189,10 @@ pub(crate) enum What {
     ToFront(u32),
     /// Something else on the machine changes the file.
     Change(u32),
+    /// The app changes the slots and the cap.
+    Configure(u32, Option<u64>),
+    /// The page is loaded anew: all that it knew is gone, and what is not over is chosen again.
+    Reload,
 }
 
 impl Scenario {
@@ -204,6 +220,11 @@ impl Scenario {
     /// Whether nothing goes wrong and the person lets it.
     pub(crate) fn is_quiet(&self) -> bool {
         self.is_calm() && self.acts.iter().all(|act| matches!(act.what, What::Add(_)))
+    }
+
+    /// Whether the app or the person changes what holds for all files.
+    pub(crate) fn has(&self, is_it: impl Fn(&What) -> bool) -> bool {
+        self.acts.iter().any(|act| is_it(&act.what))
     }
 
     /// Grants that may run out although nobody dawdles.

@@ -15,6 +15,7 @@ use crate::store::State;
 pub(super) enum Fate {
     Well,
     Reset,
+    ConnectionLost,
     Stall,
     BrowserAbort,
     AnswerLost,
@@ -34,6 +35,7 @@ impl World<'_> {
         let stored = fixed(self.scenario.seed, [file, number, nth, 77]).is_multiple_of(2);
         let fates = [
             (Fault::Reset, Fate::Reset),
+            (Fault::ConnectionLost, Fate::ConnectionLost),
             (Fault::Stall, Fate::Stall),
             (Fault::BrowserAbort, Fate::BrowserAbort),
             (Fault::AnswerLost, Fate::AnswerLost),

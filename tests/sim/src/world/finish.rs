@@ -7,7 +7,7 @@ use crate::check::{Check, ensure};
 use crate::fault::Fault;
 use crate::lanes::HTTP1;
 use crate::queue::{MS, Micros, SECOND};
-use crate::scenario::Etags;
+use crate::scenario::{Etags, What};
 use crate::store::{State, Upload};
 
 /// The first may find damage that was done before all was well, an upload that is gone; the second has no excuse.
@@ -18,6 +18,9 @@ const MOST_SENT: u64 = 125;
 
 /// Where a file has fewer parts, a single lost one is a large share of it.
 const MANY_PARTS: u64 = 100;
+
+/// Parts for each slot that are signed ahead at most, and on their way meanwhile.
+const WINDOW: u64 = 5;
 
 /// Sign calls for 1,000 parts without faults.
 const MOST_SIGN_CALLS: u64 = 60;
@@ -159,6 +162,8 @@ impl World<'_> {
             && self.stats.seen.count(Fault::SlowDown) == 0
             // What the store lost goes up again.
             && self.stats.seen.count(Fault::Vanished) == 0
+            // One lost connection takes all the parts that share it.
+            && (self.stats.seen.count(Fault::ConnectionLost) == 0 || !self.scenario.line.http2)
             // A file that fails for good and is tried anew goes up twice, and that is no waste of the machine's.
             && self.stats.failures.is_empty();
         ensure(!applies || sent * 100 <= bytes * MOST_SENT, Check::SendsLittleTwice, || {
@@ -171,9 +176,11 @@ impl World<'_> {
         let parts = self.stats.puts;
         let files = self.scenario.files.len() as u64;
         let most = parts * MOST_SIGN_CALLS / 1000 + 3 + files;
-        // Under a cap, grants can run out before their turn comes.
-        let applies =
-            self.scenario.is_quiet() && self.scenario.slots >= HTTP1 as u32 && self.scenario.cap.is_none();
+        // Under a cap or on a slow line, grants can run out before their turn comes.
+        let window = WINDOW * u64::from(self.scenario.slots) * self.stats.largest;
+        let lasts = window * 1000 / self.scenario.line.of_all() < self.scenario.backend.grant_ms;
+        let is_free = self.scenario.cap.is_none() && lasts;
+        let applies = self.scenario.is_quiet() && self.scenario.slots >= HTTP1 as u32 && is_free;
         ensure(!applies || calls <= most, Check::SignsInBatches, || {
             format!("{calls} sign calls for {parts} parts of {files} files")
         })
@@ -194,14 +201,16 @@ impl World<'_> {
     /// The cap on bytes per second holds within a tenth, but for what leaves in whole parts.
     fn keeps_to_cap(&mut self) -> crate::check::Verdict {
         // What the browser sends a second time by itself, nobody can hold back.
-        let cap = self.scenario.cap.filter(|_| self.stats.seen.count(Fault::SentTwice) == 0);
+        let was_open = |what: &What| matches!(what, What::Configure(_, None) | What::Reload);
+        let cap = self.config.max_bytes_per_second.filter(|_| self.stats.seen.count(Fault::SentTwice) == 0);
+        let cap = cap.filter(|_| self.scenario.cap.is_some() && !self.scenario.has(was_open));
         let Some(cap) = cap else { return Ok(()) };
         // A file that is over may leave late requests behind; what counts is when the last byte was sent.
-        let allowed = cap as f64 * 1.1 * self.stats.last_sent as f64 / SECOND as f64;
+        let since = self.stats.last_sent.saturating_sub(self.capped_since);
+        let allowed = 1.1 * (self.earned + cap as f64 * since as f64 / SECOND as f64);
         // What a broken connection took along since the last progress was told, nobody knows.
         let between = (self.scenario.line.up / MS * self.scenario.line.progress / MS).min(self.stats.largest);
-        let failed: u64 = self.files.values().map(|file| u64::from(file.failed_puts)).sum();
-        let parts = self.stats.largest + cap + failed * between;
+        let parts = self.stats.largest + cap + self.stats.failed_puts * between;
         ensure(self.stats.sent as f64 <= allowed + parts as f64, Check::KeepsToCap, || {
             let seconds = self.stats.last_sent / SECOND;
             format!("{} bytes went up in {seconds} s with a cap of {cap} a second", self.stats.sent)
@@ -233,7 +242,7 @@ impl World<'_> {
 
 /// Why an upload may be open at the end.
 enum Excuse {
-    /// The page never heard of it.
+    /// The page never heard of it, or is gone: it is the backend's to sweep.
     Orphan,
     /// The page tried to give it up, and the call failed.
     AbortFailed,

@@ -8,7 +8,7 @@ mod person;
 mod puts;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_core::machine::{
     Answer, CallId, Config, Effect, Event, FileId, ProbeId, PutId, Request, Stored,
@@ -79,6 +79,8 @@ pub(crate) struct Stats {
     pub(crate) finished: Micros,
     pub(crate) puts: u64,
     pub(crate) sent: u64,
+    /// PUTs that failed or were taken back.
+    pub(crate) failed_puts: u64,
     /// How long the store said `SlowDown` to all.
     pub(crate) slow: Micros,
     /// When the last byte was sent.
@@ -107,6 +109,13 @@ pub(crate) struct Outcome {
 pub(crate) struct World<'a> {
     scenario: &'a Scenario,
     hands: Hands,
+    /// What the app has set.
+    config: Config,
+    /// PUTs that there may be: what was on its way before the app set fewer slots goes on.
+    most_flying: usize,
+    /// Bytes that were allowed to go up until the cap was last changed, and when that was.
+    earned: f64,
+    capped_since: Micros,
     now: Micros,
     queue: Queue<Happening>,
     rng: Rng,
@@ -116,10 +125,13 @@ pub(crate) struct World<'a> {
     files: BTreeMap<u32, FileState>,
     puts: BTreeMap<u32, Put>,
     calls: BTreeMap<u32, Request>,
-    probes: u32,
+    /// Looks at files that were asked for and not answered.
+    probes: BTreeSet<u32>,
     outage: Option<Outage>,
     /// Until when the store says `SlowDown` to all.
     slow_until: Micros,
+    /// Until when loss makes the one connection of HTTP/2 slow.
+    slow_line_until: Micros,
     /// What the page's clock lost by standing still.
     clock_lost: Micros,
     /// Faults are over; the person tries again.
@@ -153,18 +165,23 @@ impl<'a> World<'a> {
         Self {
             scenario,
             hands: Hands::new(config(scenario), scenario.fixed, scenario.seed, mutant),
+            config: config(scenario),
+            most_flying: scenario.slots.max(1) as usize,
+            earned: 0.0,
+            capped_since: 0,
             now: 0,
             queue: Queue::new(),
             rng: Rng::new(scenario.seed, 2),
-            link: Link::new(scenario.line.up),
+            link: Link::new(scenario.line.of_all()),
             lanes: Lanes::new(scenario.line.http2),
             backend: Backend::new(scenario),
             files: scenario.files.iter().map(|file| (file.id, FileState::new(*file))).collect(),
             puts: BTreeMap::new(),
             calls: BTreeMap::new(),
-            probes: 0,
+            probes: BTreeSet::new(),
             outage: None,
             slow_until: 0,
+            slow_line_until: 0,
             clock_lost: 0,
             is_well: false,
             all_paused: false,
@@ -265,11 +282,13 @@ impl<'a> World<'a> {
             Happening::Progress(put, token) => self.put_moves(put, token),
             Happening::Arrived { put, token, body } => self.put_arrives(put, token, &body),
             Happening::PutEnds { put, token, result } => self.put_ends(put, token, result),
-            Happening::Recovers(put) => self.link.set_cap(put, self.cap()),
+            Happening::Recovers(put) => self.recovers(put),
             Happening::CallArrives { call, request, nth } => self.call_arrives(call, &request, nth),
             Happening::CallEnds { call, answer } => self.call_ends(call, *answer),
             Happening::Probed(probe, file) => {
-                self.probes = self.probes.saturating_sub(1);
+                if !self.probes.remove(&probe.0) {
+                    return;
+                }
                 let readable = self.files.get(&file.0).is_some_and(|file| file.readable);
                 self.tell(Event::Probed { probe, readable });
             }
@@ -334,7 +353,7 @@ impl<'a> World<'a> {
     }
 
     fn probe(&mut self, probe: ProbeId, file: FileId) {
-        self.probes += 1;
+        self.probes.insert(probe.0);
         let slow = self.hits(Fault::SlowProbe, file.0.into(), probe.0.into(), 0);
         let within = if slow { 100 * SECOND } else { 20 * MS };
         self.soon(Happening::Probed(probe, file), within);

@@ -1,5 +1,6 @@
 //! Times in which nothing is as it should be.
 
+use windlass_core::machine::Event;
 use windlass_core::retry::CallFailure;
 
 use super::{Happening, World};
@@ -22,7 +23,10 @@ impl World<'_> {
         self.stats.seen.add(outage.kind.fault());
         self.outage = Some(outage);
         match outage.kind {
-            OutageKind::Offline => self.kill_all(200 * MS, |_| true),
+            OutageKind::Offline => {
+                self.kill_all(200 * MS, |_| true);
+                self.tell(Event::Network { online: false });
+            }
             OutageKind::Tunnel => self.link.set_open(false),
             OutageKind::Sleep { clock_stops } => {
                 // Everything dies when the machine goes to sleep, and the page hears of it when it wakes.
@@ -52,6 +56,7 @@ impl World<'_> {
                     self.kill_all(SECOND, |key| key % 2 == 0);
                 }
             }
+            OutageKind::Offline => self.tell(Event::Network { online: true }),
             OutageKind::Sleep { clock_stops: true } => self.clock_lost += outage.to - outage.from,
             _ => {}
         }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use windlass_core::error::Kind;
-use windlass_core::machine::{Event, FileId, NewUpload, Stage, View};
+use windlass_core::machine::{Config, Event, FileId, NewUpload, Stage, View};
 
 use super::{Happening, World};
 use crate::check::Check;
 use crate::fault::Fault;
-use crate::queue::MS;
-use crate::scenario::{Act, FileSpec, What, When};
+use crate::queue::{MS, SECOND};
+use crate::scenario::{Act, FileSpec, OutageKind, What, When};
 
 /// A file as the world knows it.
 #[derive(Debug)]
@@ -147,6 +147,8 @@ impl World<'_> {
             What::Prefer(file) => self.tell(Event::Prioritize(FileId(file), 1)),
             What::ToFront(file) => self.tell(Event::Order(vec![FileId(file)])),
             What::Change(file) => self.change(file),
+            What::Configure(slots, cap) => self.configure(slots, cap),
+            What::Reload => self.reload(),
         }
     }
 
@@ -211,6 +213,45 @@ impl World<'_> {
             });
         }
         self.tell(Event::Add(uploads));
+    }
+
+    fn configure(&mut self, slots: u32, cap: Option<u64>) {
+        if let Some(cap) = self.config.max_bytes_per_second {
+            self.earned += cap as f64 * (self.now - self.capped_since) as f64 / SECOND as f64;
+        }
+        self.capped_since = self.now;
+        // What is on its way goes on.
+        self.earned += self.puts.values().map(|put| put.range.end - put.range.start).sum::<u64>() as f64;
+        self.config = Config { max_concurrent: slots, max_bytes_per_second: cap };
+        self.tell(Event::Configure(self.config));
+    }
+
+    /// Nobody is there any more to hear of what was on its way; the store and the backend go on with what reached them.
+    fn reload(&mut self) {
+        self.stats.seen.add(Fault::Reload);
+        for put in self.puts.keys().copied().collect::<Vec<_>>() {
+            self.drop_put(put);
+        }
+        self.lanes.forget_warm();
+        self.calls.clear();
+        self.probes.clear();
+        self.all_paused = false;
+        for upload in &mut self.backend.store.uploads {
+            upload.told = false;
+        }
+        let mut again = Vec::new();
+        for (id, file) in self.files.iter_mut().filter(|(_, file)| file.added && !file.removed) {
+            if is_over(file.stage) {
+                file.removed = true;
+            } else {
+                let tries = std::mem::take(&mut file.tries);
+                *file = FileState { version: file.version, tries, ..FileState::new(file.spec) };
+                again.push(*id);
+            }
+        }
+        self.hands.reload(self.config, self.scenario.seed ^ self.now);
+        self.tell(Event::Network { online: self.outage_kind() != Some(OutageKind::Offline) });
+        self.add(again);
     }
 
     fn change(&mut self, id: u32) {

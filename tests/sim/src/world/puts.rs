@@ -16,6 +16,9 @@ use crate::rng::fixed;
 use crate::scenario::{Line, OutageKind};
 use crate::store::{Body, Store};
 
+/// Loss leaves one of so many bytes of a connection's speed.
+const SLOW: u64 = 20;
+
 /// A PUT that the machine believes to be on its way.
 #[derive(Debug)]
 pub(super) struct Put {
@@ -147,23 +150,36 @@ impl World<'_> {
         let len = state.len();
         let share = fixed(self.scenario.seed, [put.into(), state.nth, 0, 78]) % 1000;
         let mark = match state.fate {
-            Fate::Reset | Fate::Stall | Fate::BrowserAbort => len / 1000 * share,
+            Fate::Reset | Fate::ConnectionLost | Fate::Stall | Fate::BrowserAbort => len / 1000 * share,
             _ => len,
         };
         state.flowing = Some(mark);
         self.link.start(put, mark, cap);
     }
 
+    /// What its connection lets a request have; a shared one is the whole line.
     pub(super) const fn cap(&self) -> Option<u64> {
-        self.scenario.line.per_connection
+        if self.scenario.line.http2 { None } else { self.scenario.line.per_connection }
     }
 
+    /// A shared connection is slow for all that is on it, also for what begins meanwhile.
     fn slows_down(&mut self, put: u32) {
-        let slow = (self.cap().unwrap_or(self.scenario.line.up) / 20).max(1000);
+        let slow = (self.scenario.line.of_one() / SLOW).max(1000);
         let until = self.now + self.rng.between(SECOND, 8 * SECOND);
-        for key in self.lanes.sharing(put) {
-            self.link.set_cap(key, Some(slow));
-            self.queue.put(until, Happening::Recovers(key));
+        self.queue.put(until, Happening::Recovers(put));
+        if self.scenario.line.http2 {
+            self.slow_line_until = self.slow_line_until.max(until);
+            self.link.set_speed(slow);
+        } else {
+            self.link.set_cap(put, Some(slow));
+        }
+    }
+
+    pub(super) fn recovers(&mut self, put: u32) {
+        if !self.scenario.line.http2 {
+            self.link.set_cap(put, self.cap());
+        } else if self.now >= self.slow_line_until {
+            self.link.set_speed(self.scenario.line.of_all());
         }
     }
 
@@ -204,6 +220,12 @@ impl World<'_> {
         match state.fate {
             Fate::Stall => {}
             Fate::Reset => self.end_with(put, PutFailure::NoAnswer),
+            Fate::ConnectionLost => {
+                for shared in self.lanes.sharing(put) {
+                    self.kill_put(shared, 10 * MS);
+                }
+                self.lanes.forget_warm();
+            }
             Fate::BrowserAbort => self.end_with(put, PutFailure::Aborted),
             Fate::LateCopy => {
                 let body = self.body(put);
@@ -282,6 +304,7 @@ impl World<'_> {
             && let Some(file) = self.files.get_mut(&state.file)
         {
             file.failed_puts += 1;
+            self.stats.failed_puts += 1;
         }
         self.tell(Event::PutEnded { put: PutId(put), result });
     }
@@ -294,8 +317,14 @@ impl World<'_> {
                 && let Some(file) = self.files.get_mut(&state.file)
             {
                 file.failed_puts += 1;
+                self.stats.failed_puts += 1;
             }
         }
+    }
+
+    /// The page is gone, and its requests with it.
+    pub(super) fn drop_put(&mut self, put: u32) {
+        self.take_put(put, true);
     }
 
     /// Takes a request off the line and lets the next one have its connection.

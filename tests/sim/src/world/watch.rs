@@ -47,16 +47,17 @@ impl World<'_> {
     }
 
     fn keeps_to_slots(&mut self) {
-        let (flying, slots) = (self.puts.len(), self.scenario.slots.max(1) as usize);
-        if flying > slots {
+        let (flying, slots) = (self.puts.len(), self.config.max_concurrent.max(1) as usize);
+        if flying > self.most_flying.max(slots) {
             self.complain(Check::KeepsToSlots, || format!("{flying} PUTs at once with {slots} slots"));
         }
+        self.most_flying = self.most_flying.min(flying).max(slots);
     }
 
     fn always_waits(&mut self) {
         let waits = !self.puts.is_empty()
             || !self.calls.is_empty()
-            || self.probes > 0
+            || !self.probes.is_empty()
             || self.hands.next_deadline().is_some();
         if waits {
             return;
