@@ -160,6 +160,7 @@ fn chromium(profile: &Path, port: u16) -> Result<(Vec<Proc>, Capabilities)> {
     let user_data = format!("--user-data-dir={}", profile.join("chromium").display());
     let wanted = json!({
         "browserName": "chrome",
+        "acceptInsecureCerts": true,
         "goog:loggingPrefs": { "browser": "ALL" },
         // chromedriver would let hidden pages run on as if they were seen.
         "goog:chromeOptions": { "binary": binary, "excludeSwitches": ["disable-background-timer-throttling",
@@ -192,6 +193,7 @@ async fn firefox(profile: &Path, port: u16, dark: bool) -> Result<(Vec<Proc>, Ca
     driver.arg("--profile-root").arg(profile).env("HOME", profile);
     let wanted = json!({
         "browserName": "firefox",
+        "acceptInsecureCerts": true,
         "moz:firefoxOptions": {
             "binary": program("firefox-esr", "firefox-esr")?,
             "args": ["-headless", "--width=1200", "--height=900"],
@@ -226,6 +228,7 @@ async fn webkit(profile: &Path, port: u16) -> Result<(Vec<Proc>, Capabilities)> 
         .env("XDG_CONFIG_HOME", profile.join("config"))
         .env("XDG_DATA_HOME", profile.join("data"));
     let wanted = json!({
+        "acceptInsecureCerts": true,
         "webkitgtk:browserOptions": { "binary": mini_browser()?, "args": ["--automation"] },
     });
     Ok((vec![screen, Proc::spawn("WebKitWebDriver", driver)?], capabilities(wanted)))

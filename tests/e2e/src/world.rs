@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub disk_mib: Option<u64>,
     /// The store is `LocalStack` instead of the embedded one.
     pub localstack: bool,
+    /// The store speaks HTTP/2.
+    pub http2: bool,
 }
 
 /// A running server and what surrounds it. Ends with its owner.
@@ -48,7 +50,8 @@ impl World {
         let dir = tempfile::Builder::new().prefix("world-").tempdir_in(&lab.scratch)?;
         let data = dir.path().join("data");
         fs::create_dir(&data)?;
-        let (front, store) = (Proxy::start().await?, Proxy::start().await?);
+        let front = Proxy::start().await?;
+        let store = if options.http2 { Proxy::start_http2().await? } else { Proxy::start().await? };
         let mut server = server_command(dir.path(), &data, options.disk_mib).await?;
         server.args(["--listen", "127.0.0.1:0"]).arg("--page").arg(env_path("WINDLASS_PAGE_DIR")?);
         server.args(["--allow-origin", &front.url()]);

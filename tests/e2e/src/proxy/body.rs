@@ -8,19 +8,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Timers count in milliseconds: shorter waits are gathered.
+const SHORT: Duration = Duration::from_millis(4);
 
 /// Hands the frames of a request on.
 pub(crate) struct Paced {
     inner: Incoming,
     rate: u64,
     held: Option<(Frame<Bytes>, Pin<Box<Sleep>>)>,
+    /// When all bytes so far were due: some browsers send frames so small that each for itself would be slept over.
+    due: Instant,
     counter: Arc<AtomicU64>,
 }
 
 impl Paced {
     pub(crate) fn new(inner: Incoming, rate: u64, counter: Arc<AtomicU64>) -> Self {
-        Self { inner, rate, held: None, counter }
+        Self { inner, rate, held: None, due: Instant::now(), counter }
     }
 }
 
@@ -43,8 +48,13 @@ impl Body for Paced {
                 return Poll::Ready(Some(Ok(frame)));
             }
             // Held back before it goes on, not after: nobody asks for more than the announced length.
-            let pause = Duration::from_secs_f64(length as f64 / self.rate as f64);
-            self.held = Some((frame, Box::pin(sleep(pause))));
+            let took = Duration::from_secs_f64(length as f64 / self.rate as f64);
+            self.due = self.due.max(Instant::now()) + took;
+            if self.due < Instant::now() + SHORT {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            let due = self.due;
+            self.held = Some((frame, Box::pin(sleep_until(due))));
         }
         if let Some((_, pause)) = &mut self.held {
             ready!(pause.as_mut().poll(cx));

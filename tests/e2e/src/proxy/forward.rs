@@ -11,9 +11,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    CONTENT_TYPE, HOST, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
 };
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response, Uri, Version};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::sleep;
@@ -86,13 +86,20 @@ async fn forward(shared: &Shared, request: Request<Incoming>, rate: u64) -> Resu
         return own(Reply { status: 502, content_type: "text/plain", body: "no target".into(), cors: true });
     };
     let (mut head, body) = request.into_parts();
+    // HTTP/2 has the host in the address; the signature needs it where HTTP/1.1 has it.
+    if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        head.headers.entry(HOST).or_insert(host);
+    }
+    head.version = Version::HTTP_11;
     let path = head.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
     head.uri = format!("http://{target}{path}").parse::<Uri>().context("a path that is no URI")?;
     head.headers.remove(CONNECTION);
     let body = Paced::new(body, rate, Arc::clone(&shared.body_bytes));
     let mut answer =
         shared.client.request(Request::from_parts(head, body)).await.context("the target failed")?;
-    answer.headers_mut().remove(CONNECTION);
+    for name in [CONNECTION, TRANSFER_ENCODING] {
+        answer.headers_mut().remove(name);
+    }
     Ok(answer.map(BodyExt::boxed))
 }
 

@@ -7,6 +7,7 @@ mod plan;
 pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,13 +17,17 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use hyper::Method;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) use plan::{End, Plan, Reply, Seen};
+
+/// Bytes that all requests of an HTTP/2 connection together may send ahead, so that a slow one does not hold up the others.
+const WINDOW: u32 = 64 << 20;
 
 /// Decides what happens to a request.
 pub(crate) type Rule = Arc<dyn Fn(&Seen) -> Plan + Send + Sync>;
@@ -41,6 +46,7 @@ pub(crate) struct Record {
 /// The running proxy; ends with its owner.
 pub(crate) struct Proxy {
     addr: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     accept: JoinHandle<()>,
 }
@@ -59,6 +65,16 @@ pub(crate) struct Shared {
 impl Proxy {
     /// Listens on a free loopback port. Requests get 502 until a target is set.
     pub(crate) async fn start() -> Result<Self> {
+        Self::with(None).await
+    }
+
+    /// The same on HTTP/2, for which browsers want TLS; its certificate is its own.
+    pub(crate) async fn start_http2() -> Result<Self> {
+        Self::with(Some(tls::acceptor()?)).await
+    }
+
+    async fn with(tls: Option<TlsAcceptor>) -> Result<Self> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the fault proxy cannot listen")?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -71,8 +87,8 @@ impl Proxy {
             puts_most: AtomicUsize::new(0),
             body_bytes: Arc::default(),
         });
-        let accept = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { addr, shared, accept })
+        let accept = tokio::spawn(accept(listener, tls, Arc::clone(&shared)));
+        Ok(Self { addr, scheme, shared, accept })
     }
 
     /// Where it passes requests on to.
@@ -95,9 +111,9 @@ impl Proxy {
         self.accept.abort();
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https` where it speaks HTTP/2.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("{}://{}", self.scheme, self.addr)
     }
 
     /// Every request so far.
@@ -149,14 +165,14 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     // Owned by this task, so that stopping the proxy closes its connections as well.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, Arc::clone(&shared)));
+                    connections.spawn(serve(stream, tls.clone(), Arc::clone(&shared)));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -164,14 +180,29 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let nth_here = Arc::new(AtomicUsize::new(0));
     let service = service_fn(move |request| {
         let nth = nth_here.fetch_add(1, Ordering::Relaxed);
         forward::handle(Arc::clone(&shared), request, nth)
     });
-    // A service error makes hyper drop the socket; with unread bytes in it the kernel then sends a RST.
-    let _ =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    // A service error makes hyper drop the socket; with unread bytes in it the kernel then sends a RST. On HTTP/2 only
+    // its own stream is reset.
+    match tls {
+        None => {
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        }
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                let _ = http2::Builder::new(TokioExecutor::new())
+                    .initial_connection_window_size(WINDOW)
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            }
+        }
+    }
 }

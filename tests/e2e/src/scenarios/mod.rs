@@ -6,6 +6,7 @@ mod disk_changes;
 mod faults;
 mod handles;
 mod hidden;
+mod http2;
 mod local_stack;
 mod names;
 mod offline;
@@ -72,6 +73,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(hidden::without_worker, "no_worker", 90),
         // The one whose driver hides a page behind another, and that can be told to hold timers back at once.
         scenario!(hidden::behind, "hidden", 120, &[Engine::Chromium]),
+        scenario!(http2::more_than_six, "http2", 120),
         scenario!(refusals::each_its_sentence, "refusals", 240),
         scenario!(bad_answers::calls, "bad_answers", 240),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
