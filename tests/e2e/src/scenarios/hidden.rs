@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use hyper::Method;
 
 use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::page::Page;
-use crate::proxy::rules;
+use crate::proxy::{Plan, rules};
 use crate::world::World;
 
 const SIZE: u64 = 40 * MIB;
@@ -30,8 +31,17 @@ const THROTTLE: &str = "const real = window.setTimeout;
     window.setTimeout = (run, ms, ...rest) => real(run, ms + 60000, ...rest);
     Object.defineProperty(document, 'hidden', { get: () => true });";
 
-const FORBID_WORKERS: &str = "Object.defineProperty(document, 'hidden', { get: () => true });
-    window.Worker = function () { throw new DOMException('no', 'SecurityError'); };";
+/// A policy beside the server's own; each of them has to allow what the page does.
+const NO_WORKERS: &str = "<head><meta http-equiv=\"Content-Security-Policy\" content=\"worker-src 'none'\">";
+
+/// Counts what that policy refuses, before anybody else calls it an error.
+const COUNT_REFUSED: &str = "window.__refused = 0;
+    Object.defineProperty(document, 'hidden', { get: () => true });
+    window.addEventListener('securitypolicyviolation', (event) => {
+        if (event.effectiveDirective !== 'worker-src') return;
+        window.__refused += 1;
+        event.stopImmediatePropagation();
+    }, true);";
 
 /// In a window behind another one, where the browser itself holds the timers back.
 pub(crate) async fn behind(cx: &Cx<'_>) -> Result<()> {
@@ -61,21 +71,30 @@ pub(crate) async fn behind(cx: &Cx<'_>) -> Result<()> {
 
 /// Where every timer of the page is a minute late, those of the worker are not.
 pub(crate) async fn throttled(cx: &Cx<'_>) -> Result<()> {
-    upload_under(cx, THROTTLE).await
-}
-
-/// Where no worker may be made, the page's own timers do.
-pub(crate) async fn without_worker(cx: &Cx<'_>) -> Result<()> {
-    upload_under(cx, FORBID_WORKERS).await
-}
-
-async fn upload_under(cx: &Cx<'_>, conditions: &str) -> Result<()> {
-    let file = cx.lab.files.shared("behind.bin", SIZE).await?;
     let (world, page) = cx.start().await?;
+    upload_under(cx, &world, &page, THROTTLE).await
+}
+
+/// Where the page's policy forbids the worker, the page's own timers do.
+pub(crate) async fn without_worker(cx: &Cx<'_>) -> Result<()> {
+    let (world, _) = cx.start().await?;
+    world.front.set_rule(|seen| {
+        let forbid = |html: Bytes| String::from_utf8_lossy(&html).replacen("<head>", NO_WORKERS, 1).into();
+        if seen.path == "/" { Plan::edit(forbid) } else { Plan::forward() }
+    });
+    let page = cx.open(&world).await?;
+    upload_under(cx, &world, &page, COUNT_REFUSED).await?;
+    let refused = number(&page, "return window.__refused;").await?;
+    ensure!(refused > 0.0, "the policy refused no worker, so that this showed nothing");
+    Ok(())
+}
+
+async fn upload_under(cx: &Cx<'_>, world: &World, page: &Page, conditions: &str) -> Result<()> {
+    let file = cx.lab.files.shared("behind.bin", SIZE).await?;
     world.store.set_rule(rules::first_puts(REFUSALS, 500, "InternalError"));
     page.js(conditions, vec![]).await?;
     page.give_files(&[&file.path]).await?;
-    check::all_done(&world, &page, &[&file], Duration::from_secs(50)).await
+    check::all_done(world, page, &[&file], Duration::from_secs(50)).await
 }
 
 async fn until_stored(world: &World) -> Result<()> {
