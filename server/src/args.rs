@@ -11,6 +11,7 @@ use rusty_s3::{Bucket, Credentials, UrlStyle};
 
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::secret::{SHORTEST, Secret};
+use crate::store::Account;
 
 /// The longest that `SigV4` lets a presigned URL live.
 const WEEK: u64 = 7 * 24 * 60 * 60;
@@ -27,10 +28,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub page: Option<PathBuf>,
     /// Folder of the embedded store; objects are plain files under DIR/uploads.
-    #[arg(long, value_name = "DIR", default_value = "./windlass-data", conflicts_with = "s3_endpoint")]
+    #[arg(long, value_name = "DIR", default_value = "./windlass-data", conflicts_with_all = ["s3_endpoint", "azure_container"])]
     pub data: PathBuf,
     /// Address of the embedded store.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with = "s3_endpoint")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with_all = ["s3_endpoint", "azure_container"])]
     pub store_listen: SocketAddr,
     /// Sign for this S3-compatible store instead of the embedded one. Takes `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `WINDLASS_SECRET` from the environment.
@@ -45,6 +46,13 @@ pub struct Args {
     /// Put the bucket's name before the host instead of into the path.
     #[arg(long, requires = "s3_endpoint")]
     pub virtual_host: bool,
+    /// Sign for this container of Azure Blob Storage instead of the embedded store. Takes `AZURE_STORAGE_ACCOUNT`,
+    /// `AZURE_STORAGE_KEY` and `WINDLASS_SECRET` from the environment.
+    #[arg(long, value_name = "NAME", conflicts_with = "s3_endpoint")]
+    pub azure_container: Option<String>,
+    /// The account's URL, if it is not `https://ACCOUNT.blob.core.windows.net`.
+    #[arg(long, value_name = "URL", requires = "azure_container")]
+    pub azure_endpoint: Option<String>,
     /// Where browsers reach the store, if not where this server does: scheme, host and port.
     #[arg(long, value_name = "URL")]
     pub public_store_url: Option<String>,
@@ -69,16 +77,19 @@ impl Args {
         let (grant, max_size, listen) = (Duration::from_secs(self.grant_seconds), self.max_size, self.listen);
         let secret = secret(&env)?;
         let store = self.store(&env)?;
-        if secret.is_none() && matches!(store, StoreConfig::S3 { .. }) {
+        if secret.is_none() && !matches!(store, StoreConfig::Embedded { .. }) {
             return Err(ConfigError::new(
                 "WINDLASS_SECRET is not set. Set it to a random text of 16 bytes or more, the same at every start and \
-                 on every machine that serves this bucket.",
+                 on every machine that serves this store.",
             ));
         }
         Ok(Config { listen, page, store, public_store_url, max_size, grant, allow_origin, secret })
     }
 
     fn store(self, env: &impl Fn(&str) -> Option<String>) -> Result<StoreConfig, ConfigError> {
+        if let Some(container) = self.azure_container {
+            return azure(container, self.azure_endpoint.as_deref(), env);
+        }
         let (Some(endpoint), Some(bucket)) = (self.s3_endpoint, self.bucket) else {
             return Ok(StoreConfig::Embedded { data: self.data, listen: self.store_listen });
         };
@@ -114,6 +125,34 @@ fn credentials(env: &impl Fn(&str) -> Option<String>) -> Result<Credentials, Con
              --s3-endpoint.",
         )),
     }
+}
+
+fn azure(
+    container: String,
+    endpoint: Option<&str>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<StoreConfig, ConfigError> {
+    let is_name = |name: &str| {
+        (3..=63).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if !is_name(&container) {
+        return Err(ConfigError::new(
+            "--azure-container is not a container's name: 3 to 63 small letters, digits and dashes.",
+        ));
+    }
+    let (Some(name), Some(key)) = (env("AZURE_STORAGE_ACCOUNT"), env("AZURE_STORAGE_KEY")) else {
+        return Err(ConfigError::new(
+            "AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY are not set. Set both to the account that --azure-container \
+             is in.",
+        ));
+    };
+    let wrong =
+        || ConfigError::new("AZURE_STORAGE_KEY is not a key. Copy it as the portal shows it, in base64.");
+    let account = Account::new(name.trim(), &key).ok_or_else(wrong)?;
+    let usual = format!("https://{}.blob.core.windows.net", name.trim());
+    let endpoint = http_url("--azure-endpoint", endpoint.unwrap_or(&usual))?;
+    Ok(StoreConfig::Azure { endpoint, container, account })
 }
 
 fn http_url(flag: &str, text: &str) -> Result<Url, ConfigError> {
@@ -203,6 +242,23 @@ mod tests {
         refused(&store[2..], &KEYS, "--s3-endpoint");
         refused(&[&store[..], &["--data", "x"]].concat(), &KEYS, "--data");
         refused(&["--page", "/does/not/exist"], &[], "is not a folder");
+    }
+
+    #[test]
+    fn takes_azures_names_from_the_environment() {
+        let env = [("AZURE_STORAGE_ACCOUNT", "acct"), ("AZURE_STORAGE_KEY", "c2VjcmV0"), KEYS[2]];
+        let StoreConfig::Azure { endpoint, .. } = config(&["--azure-container", "box"], &env).unwrap().store
+        else {
+            panic!()
+        };
+        assert_eq!(endpoint.as_str(), "https://acct.blob.core.windows.net/");
+        refused(&["--azure-container", "box"], &env[1..], "AZURE_STORAGE_ACCOUNT");
+        refused(&["--azure-container", "box"], &env[..2], "WINDLASS_SECRET is not set");
+        refused(&["--azure-container", "No"], &env, "--azure-container");
+        refused(&["--azure-endpoint", "https://x"], &env, "--azure-container");
+        refused(&["--azure-container", "box", "--data", "x"], &env, "--data");
+        let odd = [env[0], ("AZURE_STORAGE_KEY", "?"), env[2]];
+        refused(&["--azure-container", "box"], &odd, "AZURE_STORAGE_KEY is not a key");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
 
 use crate::secret::Secret;
+use crate::store::Account;
 
 /// Everything that [`crate::start`] needs to know.
 #[derive(Debug, Clone)]
@@ -54,6 +55,15 @@ pub enum StoreConfig {
         style: UrlStyle,
         /// The keys to sign with.
         credentials: Credentials,
+    },
+    /// Azure Blob Storage.
+    Azure {
+        /// The account's URL.
+        endpoint: Url,
+        /// The container, which must exist.
+        container: String,
+        /// The account to sign for.
+        account: Account,
     },
 }
 

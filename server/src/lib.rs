@@ -1,4 +1,4 @@
-//! The reference backend of Windlass: signs what browsers send to an S3-compatible store, joins the parts, and
+//! The reference backend of Windlass: signs what browsers send to a store, S3-compatible or Azure's, joins the parts, and
 //! brings an embedded store for trying it out. The bytes of the files never pass through the backend itself.
 //!
 //! It keeps no session: an upload's id carries what the server has to know, signed.
@@ -17,21 +17,23 @@ mod time;
 mod token;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use reqwest::Url;
 use rusty_s3::{Bucket, Credentials, UrlStyle};
-use windlass_core::protocol::{Limits, Provider};
+use windlass_core::protocol::Limits;
 
 pub use args::Args;
 pub use config::{Config, ConfigError, StoreConfig};
 pub use embedded::embedded_keys;
 pub use secret::Secret;
+pub use store::Account;
 
 use embedded::Claim;
 use routes::Backend;
 use serve::{Listener, Servers};
-use store::S3Store;
+use store::{AzureStore, S3Store, Store};
 
 /// A server that is running until [`Running::shutdown`].
 #[derive(Debug)]
@@ -61,8 +63,9 @@ pub async fn start(config: Config) -> Result<Running, ConfigError> {
     let opened = match &config.store {
         StoreConfig::Embedded { .. } => open_embedded(&config, &mut servers).await?,
         StoreConfig::S3 { .. } => open_s3(&config)?,
+        StoreConfig::Azure { .. } => open_azure(&config)?,
     };
-    let limits = limits(config.max_size);
+    let limits = limits(&*opened.store, config.max_size);
     let origin = opened.store.public_origin();
     let backend = Backend { store: opened.store, ids: token::Ids::new(&opened.secret), limits };
     let contract = routes::router(backend, config.allow_origin);
@@ -83,7 +86,7 @@ pub async fn start(config: Config) -> Result<Running, ConfigError> {
 
 /// A store that is ready.
 struct Opened {
-    store: S3Store,
+    store: Arc<dyn Store>,
     secret: Secret,
     objects: String,
     addr: Option<SocketAddr>,
@@ -115,13 +118,31 @@ fn open_s3(config: &Config) -> Result<Opened, ConfigError> {
     let StoreConfig::S3 { endpoint, bucket, region, style, credentials } = &config.store else {
         return Err(no_store());
     };
-    let no_secret =
-        || ConfigError::new("WINDLASS_SECRET is not set. Set it to a random text of 16 bytes or more.");
-    let secret = config.secret.clone().ok_or_else(no_secret)?;
+    let secret = secret_of(config)?;
     let place = Place { endpoint: endpoint.clone(), bucket, region, style: *style };
     let store = sign_for(&place, credentials, config)?;
     let objects = format!("bucket {bucket} at {endpoint}");
     Ok(Opened { store, secret, objects, addr: None, claim: None })
+}
+
+fn open_azure(config: &Config) -> Result<Opened, ConfigError> {
+    let StoreConfig::Azure { endpoint, container, account } = &config.store else { return Err(no_store()) };
+    let mut outside = endpoint.clone();
+    if let Some(public) = &config.public_store_url {
+        outside = public.clone();
+        outside.set_path(endpoint.path());
+    }
+    let (inside, name, account) = (endpoint.clone(), container.clone(), account.clone());
+    let store = Arc::new(AzureStore::new(inside, outside, name, account, config.grant)?);
+    let objects = format!("container {container} at {endpoint}");
+    Ok(Opened { store, secret: secret_of(config)?, objects, addr: None, claim: None })
+}
+
+/// The secret of a server whose store cannot keep one for it.
+fn secret_of(config: &Config) -> Result<Secret, ConfigError> {
+    let none =
+        || ConfigError::new("WINDLASS_SECRET is not set. Set it to a random text of 16 bytes or more.");
+    config.secret.clone().ok_or_else(none)
 }
 
 /// Where a bucket is.
@@ -132,23 +153,27 @@ struct Place<'a> {
     style: UrlStyle,
 }
 
-fn sign_for(place: &Place<'_>, credentials: &Credentials, config: &Config) -> Result<S3Store, ConfigError> {
+fn sign_for(
+    place: &Place<'_>,
+    credentials: &Credentials,
+    config: &Config,
+) -> Result<Arc<dyn Store>, ConfigError> {
     let at = |endpoint: &Url| {
         let bucket =
             Bucket::new(endpoint.clone(), place.style, place.bucket.to_owned(), place.region.to_owned());
         bucket.map_err(|_| ConfigError::new("The bucket's name and the store's URL do not go together."))
     };
     let outside = at(config.public_store_url.as_ref().unwrap_or(&place.endpoint))?;
-    S3Store::new(at(&place.endpoint)?, outside, credentials.clone(), config.grant)
+    Ok(Arc::new(S3Store::new(at(&place.endpoint)?, outside, credentials.clone(), config.grant)?))
 }
 
 fn no_store() -> ConfigError {
     ConfigError::new("The store cannot be opened as configured.")
 }
 
-/// What S3 takes, or less where the policy says so.
-fn limits(max_size: Option<u64>) -> Limits {
-    let limits = Provider::S3.limits();
+/// What the store takes, or less where the policy says so.
+fn limits(store: &dyn Store, max_size: Option<u64>) -> Limits {
+    let limits = store.provider().limits();
     Limits { max_size: max_size.unwrap_or(limits.max_size).min(limits.max_size), ..limits }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use windlass_core::protocol::Method;
 
 use crate::secret::{Secret, keyed};
+use crate::store::Multipart;
 
 /// The first byte of a payload of this form.
 const VERSION: u8 = 2;
@@ -38,6 +39,12 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
+    /// The upload in parts that it is, if it is one.
+    pub(crate) fn multipart(&self) -> Option<Multipart<'_>> {
+        let id = self.store_id.as_deref()?;
+        Some(Multipart { key: &self.key, id, content_type: &self.content_type })
+    }
+
     /// How the bytes go up.
     pub(crate) const fn method(&self) -> Method {
         if self.store_id.is_some() { Method::Multipart } else { Method::Single }

@@ -119,8 +119,10 @@ impl Parts {
         for part in listed {
             if self.plan.range(part.number).is_some() && self.plan.part_len(part.number) == part.size {
                 let ours = known.etag(part.number);
-                // Another tag than the one we were told: whatever is there, it is not what we know of.
-                if ours.is_some() && part.etag.is_some() && ours != part.etag {
+                // Another tag than the one we were told: whatever is there, it is not what we know of. Some stores leave
+                // the quotes out in a list.
+                let plain = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
+                if ours.is_some() && part.etag.is_some() && plain(&ours) != plain(&part.etag) {
                     continue;
                 }
                 self.is_stored(part.number, ours.or(part.etag).as_deref());
@@ -176,6 +178,14 @@ mod tests {
         parts.is_stored(1, Some("\"mine\""));
         parts.reconcile(vec![listed(1, 7)]);
         assert!(!parts.is_complete() && parts.todo.contains_key(&1));
+    }
+
+    #[test]
+    fn a_tag_without_its_quotes_is_the_same() {
+        let mut parts = Parts::new(Plan::single(7));
+        parts.is_stored(1, Some("\"mine\""));
+        parts.reconcile(vec![ListedPart { number: 1, size: 7, etag: Some("mine".into()) }]);
+        assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"mine\"".into()) }]);
     }
 
     #[test]

@@ -40,8 +40,8 @@ fn open(backend: &Backend, id: &str) -> Result<Upload, Refusal> {
 /// A single upload has no parts, but its object may be there already; the key is this upload's alone. Not after
 /// its time, though: an old id must not delete what somebody has come to rely on.
 async fn give_up(backend: &Backend, upload: &Upload) -> Result<(), StoreError> {
-    match &upload.store_id {
-        Some(store_id) => backend.store.abort(&upload.key, store_id).await,
+    match upload.multipart() {
+        Some(multipart) => backend.store.abort(multipart).await,
         None if now_ms() < upload.expires_at => backend.store.delete(&upload.key).await,
         None => Ok(()),
     }

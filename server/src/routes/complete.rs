@@ -11,7 +11,7 @@ use windlass_core::protocol::{
 
 use super::{AT_ONCE, Asked, Backend, at_most};
 use crate::problem::{self, Refusal};
-use crate::store::{StoreError, Stored};
+use crate::store::{Multipart, StoreError, Stored};
 use crate::token::Upload;
 
 pub(super) async fn complete(
@@ -44,9 +44,9 @@ async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, St
         return Err(problem::size_mismatch(upload.size, asked.size));
     }
     check_numbers(&asked.parts)?;
-    let joined = match &upload.store_id {
+    let joined = match upload.multipart() {
         None => Ok(()),
-        Some(store_id) => match join(backend, &upload, store_id, &asked.parts).await {
+        Some(multipart) => match join(backend, upload.size, multipart, &asked.parts).await {
             Err(Failure::Problem(problem)) => return Err(problem),
             Err(Failure::Store(error)) => Err(error),
             Ok(()) => Ok(()),
@@ -85,46 +85,47 @@ impl From<StoreError> for Failure {
 
 async fn join(
     backend: &Backend,
-    upload: &Upload,
-    store_id: &str,
+    size: u64,
+    upload: Multipart<'_>,
     parts: &[CompletePart],
 ) -> Result<(), Failure> {
-    let held = listed(backend, upload, store_id).await?;
-    let etags = whole(upload.size, parts, held).map_err(Failure::Problem)?;
-    Ok(backend.store.join(&upload.key, store_id, &etags).await?)
+    let held = listed(backend, upload).await?;
+    check_whole(size, parts, &held).map_err(Failure::Problem)?;
+    Ok(backend.store.join(upload, &held).await?)
 }
 
 /// All parts that the store holds.
 ///
 /// It is asked although the page may know them: once joined, what is missing cannot be added any more.
-async fn listed(backend: &Backend, upload: &Upload, store_id: &str) -> Result<Vec<ListedPart>, StoreError> {
+async fn listed(backend: &Backend, upload: Multipart<'_>) -> Result<Vec<ListedPart>, StoreError> {
     let (mut parts, mut after) = (Vec::new(), 0);
     loop {
-        let page = backend.store.list(&upload.key, store_id, after).await?;
+        let page = backend.store.list(upload, after).await?;
         parts.extend(page.parts);
-        match page.next.and_then(|next| u16::try_from(next).ok()) {
+        match page.next {
             Some(next) if next > after => after = next,
             _ => return Ok(parts),
         }
     }
 }
 
-/// The entity tags as the store has them, if it holds exactly the named parts and these are the whole file.
-fn whole(size: u64, named: &[CompletePart], listed: Vec<ListedPart>) -> Result<Vec<String>, Problem> {
+/// Whether the store holds exactly the named parts, and these are the whole file.
+fn check_whole(size: u64, named: &[CompletePart], listed: &[ListedPart]) -> Result<(), Problem> {
     let bytes: u64 = listed.iter().map(|part| part.size).sum();
-    let count = listed.len();
-    let mut listed = listed.into_iter();
-    let mut etags = Vec::with_capacity(count);
+    let mut held = listed.iter();
     for part in named {
-        let held = listed.next().filter(|held| held.number == part.number);
-        let etag = held.and_then(|held| held.etag);
-        match etag {
-            Some(etag) if part.etag.as_ref().is_none_or(|known| is_same(known, &etag)) => etags.push(etag),
-            _ => return Err(missing(part.number)),
+        let held = held.next().filter(|held| held.number == part.number);
+        // A store without tags has told the page none either.
+        let is_ours = held.is_some_and(|held| match (&part.etag, &held.etag) {
+            (Some(known), Some(etag)) => is_same(known, etag),
+            _ => true,
+        });
+        if !is_ours {
+            return Err(missing(part.number));
         }
     }
     let next = named.len() + 1;
-    if count > named.len() {
+    if listed.len() > named.len() {
         return Err(problem::bad_parts(format!(
             "Part {next} is missing, but the store holds it. Name every part, once and in order."
         )));
@@ -134,7 +135,7 @@ fn whole(size: u64, named: &[CompletePart], listed: Vec<ListedPart>) -> Result<V
             "Part {next} is missing: the parts have {bytes} bytes together, and the file has {size}."
         )));
     }
-    Ok(etags)
+    Ok(())
 }
 
 /// Whether two entity tags are the same; some stores leave their quotes out in a list.
@@ -176,8 +177,8 @@ async fn stored(
 
 /// Whether the store knows nothing of the upload, however it may have put that.
 async fn is_gone(backend: &Backend, upload: &Upload) -> bool {
-    let Some(store_id) = &upload.store_id else { return false };
-    match backend.store.list(&upload.key, store_id, 0).await {
+    let Some(multipart) = upload.multipart() else { return false };
+    match backend.store.list(multipart, 0).await {
         Ok(page) => page.parts.is_empty(),
         Err(error) => error == StoreError::Gone,
     }

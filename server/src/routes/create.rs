@@ -6,9 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use futures::{StreamExt, stream};
-use windlass_core::protocol::{
-    CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem, Provider,
-};
+use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
 
 use super::{AT_ONCE, Asked, Backend, at_most};
 use crate::keys;
@@ -78,7 +76,7 @@ async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Probl
 fn outcome(backend: &Backend, upload: Upload, parts: Vec<Grant>) -> Result<CreateOutcome, Problem> {
     Ok(CreateOutcome {
         id: Some(backend.ids.seal(&upload).map_err(|_| problem::internal())?),
-        provider: Some(Provider::S3),
+        provider: Some(backend.store.provider()),
         method: Some(upload.method()),
         key: Some(upload.key),
         parts,

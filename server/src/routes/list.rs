@@ -14,10 +14,12 @@ pub(super) async fn list(
     Asked(asked): Asked<ListRequest>,
 ) -> Result<Json<ListAnswer>, Refusal> {
     let upload = backend.open(&asked.id)?;
-    let Some(store_id) = &upload.store_id else { return Ok(Json(ListAnswer::default())) };
-    let after = u16::try_from(asked.after.unwrap_or(0))
-        .map_err(|_| problem::bad_request("The field after is larger than any part number."))?;
-    let page = backend.store.list(&upload.key, store_id, after).await.map_err(|error| {
+    let Some(multipart) = upload.multipart() else { return Ok(Json(ListAnswer::default())) };
+    let after = asked.after.unwrap_or(0);
+    if after > backend.limits.max_parts {
+        return Err(problem::bad_request("The field after is larger than any part number.").into());
+    }
+    let page = backend.store.list(multipart, after).await.map_err(|error| {
         error.log("list");
         error.problem()
     })?;

@@ -20,7 +20,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use windlass_core::protocol::{Limits, Problem, problem_code as code};
 
 use crate::problem::{self, Refusal, problem};
-use crate::store::S3Store;
+use crate::store::Store;
 use crate::time::now_ms;
 use crate::token::{IdError, Ids, Upload};
 
@@ -36,7 +36,7 @@ const AT_ONCE: usize = 16;
 /// What the routes share. There is no session in it: every request carries all that concerns it.
 #[derive(Clone)]
 pub(crate) struct Backend {
-    pub(crate) store: S3Store,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) ids: Ids,
     pub(crate) limits: Limits,
 }

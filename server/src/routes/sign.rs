@@ -34,11 +34,11 @@ fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>,
     let one = |part: &SignPart| {
         let SignPart { number, size } = *part;
         check(&upload, &backend.limits, number, size)?;
-        match &upload.store_id {
+        match upload.multipart() {
             None => Ok(grant_whole(backend, &upload)),
-            Some(store_id) => backend
+            Some(multipart) => backend
                 .store
-                .grant_part(&upload.key, store_id, number, size, upload.expires_at)
+                .grant_part(multipart, number, size, upload.expires_at)
                 .map_err(|error| error.problem()),
         }
     };

@@ -29,8 +29,8 @@ impl StoreError {
         let told = || format!("{} {code}", status.as_u16());
         match (status.as_u16(), code) {
             // Ceph says NoSuchKey for an upload that was aborted.
-            (_, "NoSuchUpload" | "NoSuchKey") => Self::Gone,
-            (_, "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall") => Self::Parts,
+            (_, "NoSuchUpload" | "NoSuchKey" | "BlobNotFound") => Self::Gone,
+            (_, "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" | "InvalidBlockList") => Self::Parts,
             (507, _) | (_, "InsufficientStorage" | "QuotaExceeded" | "XMinioStorageFull") => Self::Full,
             (408 | 429 | 500.., _) | (_, "SlowDown" | "InternalError" | "RequestTimeout") => {
                 Self::Unavailable(told())
@@ -102,6 +102,11 @@ mod tests {
         check(507, "InsufficientStorage", &StoreError::Full);
         check(404, "NoSuchBucket", &StoreError::Refused("404 NoSuchBucket".to_owned()));
         check(403, "SignatureDoesNotMatch", &StoreError::Refused("403 SignatureDoesNotMatch".to_owned()));
+        check(404, "BlobNotFound", &StoreError::Gone);
+        check(400, "InvalidBlockList", &StoreError::Parts);
+        check(503, "ServerBusy", &StoreError::Unavailable("503 ServerBusy".to_owned()));
+        check(404, "ContainerNotFound", &StoreError::Refused("404 ContainerNotFound".to_owned()));
+        check(403, "AuthenticationFailed", &StoreError::Refused("403 AuthenticationFailed".to_owned()));
         check(301, "PermanentRedirect", &StoreError::Refused("301 PermanentRedirect".to_owned()));
     }
 }

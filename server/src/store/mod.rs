@@ -1,7 +1,91 @@
-//! The store, seen from the backend: what it signs for browsers, and what it asks the store itself.
+//! The stores, seen from the backend: what it signs for browsers, and what it asks a store itself.
+//!
+//! Each store is one file with one type that is a [`Store`]. A further one needs that file, its dialect in
+//! `core/src/provider`, and its words on the command line; nothing else knows which store it is.
 
+mod azure;
 mod error;
+mod http;
 mod s3;
+mod sas;
 
+use std::time::Duration;
+
+use async_trait::async_trait;
+use windlass_core::protocol::{Grant, ListedPart, Provider};
+
+pub(crate) use azure::AzureStore;
 pub(crate) use error::StoreError;
-pub(crate) use s3::{S3Store, Stored};
+pub(crate) use s3::S3Store;
+pub use sas::Account;
+
+/// How long the server's own presigned calls are good for.
+const OWN: Duration = Duration::from_mins(5);
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// An upload in parts, as its store knows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Multipart<'a> {
+    /// Where the object will be.
+    pub(crate) key: &'a str,
+    /// What [`Store::create`] returned.
+    pub(crate) id: &'a str,
+    /// The MIME type that the object gets; may be empty.
+    pub(crate) content_type: &'a str,
+}
+
+/// An object that the store holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) size: u64,
+    pub(crate) etag: Option<String>,
+}
+
+/// A page of the parts that the store holds, and where the next one begins.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PartPage {
+    pub(crate) parts: Vec<ListedPart>,
+    pub(crate) next: Option<u32>,
+}
+
+/// A store and the keys to it.
+#[async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// Its dialect, and with that its limits.
+    fn provider(&self) -> Provider;
+
+    /// The origin to which browsers send the bytes.
+    fn public_origin(&self) -> String;
+
+    /// A grant to store the whole object, `size` bytes of this type, in one request.
+    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Grant;
+
+    /// A grant for one part of `size` bytes.
+    fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant>;
+
+    /// Starts an upload in parts and returns the store's id of it.
+    async fn create(&self, key: &str, content_type: &str) -> Result<String>;
+
+    /// One page of the parts that the store holds, after part number `after`, in order. [`StoreError::Gone`] where they
+    /// have become an object already, or were given up and the store still knows it.
+    async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage>;
+
+    /// Joins the parts, all of them as [`Self::list`] told them, from part 1 on.
+    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()>;
+
+    /// Gives an upload up; one that is unknown is given up already, and one that has become an object stays.
+    async fn abort(&self, upload: Multipart<'_>) -> Result<()>;
+
+    /// The object under this key, if there is one.
+    async fn head(&self, key: &str) -> Result<Option<Stored>>;
+
+    /// Deletes the object under this key, if there is one.
+    async fn delete(&self, key: &str) -> Result<()>;
+}
+
+/// How long a grant is good for from `now` on: as configured, but no longer than its upload, in whole seconds.
+fn lifetime(now: u64, until: u64, usual: Duration) -> Duration {
+    let left = Duration::from_millis(until.saturating_sub(now)).min(usual);
+    Duration::from_secs(left.as_secs().max(1))
+}

@@ -2,58 +2,29 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::http::StatusCode;
-use reqwest::{Client, Method, Response, Url, redirect};
+use reqwest::Method;
 use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, GrantMethod, ListedPart, SecretUrl};
+use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
 
-use super::StoreError;
+use super::http::{Call, Http, JOIN};
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime};
 use crate::config::ConfigError;
 use crate::time::{millis, now_ms};
-
-/// Until a call to the store must have connected.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// Until the store must have answered an ordinary call.
-const ANSWER: Duration = Duration::from_secs(30);
-
-/// Until it must have joined the parts: stores that copy take minutes for 50 GB.
-const JOIN: Duration = Duration::from_mins(15);
-
-/// How long the server's own presigned calls are good for.
-const OWN: Duration = Duration::from_mins(5);
-
-/// How often a call is sent again that never reached the store.
-const RECONNECTS: u32 = 2;
-
-type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store and the keys to it.
 #[derive(Debug, Clone)]
 pub(crate) struct S3Store {
-    http: Client,
+    http: Http,
     /// As the server reaches it.
     inside: Bucket,
     /// As browsers reach it.
     outside: Bucket,
     credentials: Credentials,
     grant: Duration,
-}
-
-/// An object that the store holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
-    pub(crate) size: u64,
-    pub(crate) etag: Option<String>,
-}
-
-/// A page of the parts that the store holds, and where the next one begins.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PartPage {
-    pub(crate) parts: Vec<ListedPart>,
-    pub(crate) next: Option<u32>,
 }
 
 impl S3Store {
@@ -63,47 +34,8 @@ impl S3Store {
         credentials: Credentials,
         grant: Duration,
     ) -> std::result::Result<Self, ConfigError> {
-        // Somebody else in this process may have chosen one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = Client::builder().connect_timeout(CONNECT).redirect(redirect::Policy::none());
-        if inside.base_url().scheme() == "http" {
-            // A machine without any root certificates can still use a store that needs none.
-            http = http.tls_certs_only([]);
-        }
-        let http = http
-            .build()
-            .map_err(|_| ConfigError::new("No root certificates are found. Install ca-certificates."))?;
+        let http = Http::new(inside.base_url())?;
         Ok(Self { http, inside, outside, credentials, grant })
-    }
-
-    /// The origin to which browsers send the bytes.
-    pub(crate) fn public_origin(&self) -> String {
-        self.outside.base_url().origin().ascii_serialization()
-    }
-
-    /// A grant to store the whole object, `size` bytes of this type, in one request.
-    pub(crate) fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Grant {
-        let mut headers = Map::new();
-        let mut action = self.outside.put_object(Some(&self.credentials), key);
-        if !content_type.is_empty() {
-            headers.insert("content-type".to_owned(), content_type.to_owned());
-            action.headers_mut().insert("content-type", content_type);
-        }
-        self.grant(action, 1, size, headers, until)
-    }
-
-    /// A grant for one part of `size` bytes.
-    pub(crate) fn grant_part(
-        &self,
-        key: &str,
-        upload: &str,
-        number: u32,
-        size: u64,
-        until: u64,
-    ) -> Result<Grant> {
-        let wire = u16::try_from(number).map_err(|_| StoreError::Parts)?;
-        let action = self.outside.upload_part(Some(&self.credentials), key, wire, upload);
-        Ok(self.grant(action, number, size, Map::new(), until))
     }
 
     /// Signs the body's length too, so that the store refuses any other; browsers send that header themselves.
@@ -117,21 +49,46 @@ impl S3Store {
     ) -> Grant {
         action.headers_mut().insert("content-length", size.to_string());
         let now = now_ms();
-        let left = Duration::from_millis(until.saturating_sub(now)).min(self.grant);
-        let left = Duration::from_secs(left.as_secs().max(1));
+        let left = lifetime(now, until, self.grant);
         let url = SecretUrl::new(action.sign(left));
         Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) }
     }
+}
 
-    /// Starts a multipart upload and returns the store's id of it.
-    pub(crate) async fn create(&self, key: &str, content_type: &str) -> Result<String> {
+#[async_trait]
+impl Store for S3Store {
+    fn provider(&self) -> Provider {
+        Provider::S3
+    }
+
+    fn public_origin(&self) -> String {
+        self.outside.base_url().origin().ascii_serialization()
+    }
+
+    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Grant {
+        let mut headers = Map::new();
+        let mut action = self.outside.put_object(Some(&self.credentials), key);
+        if !content_type.is_empty() {
+            headers.insert("content-type".to_owned(), content_type.to_owned());
+            action.headers_mut().insert("content-type", content_type);
+        }
+        self.grant(action, 1, size, headers, until)
+    }
+
+    fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant> {
+        let wire = u16::try_from(number).map_err(|_| StoreError::Parts)?;
+        let action = self.outside.upload_part(Some(&self.credentials), upload.key, wire, upload.id);
+        Ok(self.grant(action, number, size, Map::new(), until))
+    }
+
+    async fn create(&self, key: &str, content_type: &str) -> Result<String> {
         let mut action = self.inside.create_multipart_upload(Some(&self.credentials), key);
         let mut call = Call::new(Method::POST);
         if !content_type.is_empty() {
             action.headers_mut().insert("content-type", content_type);
-            call.content_type = Some(content_type);
+            call.headers.push(("content-type", content_type));
         }
-        let body = self.text(call, action.sign(OWN)).await?;
+        let body = self.http.text(call, action.sign(OWN)).await?;
         match CreateMultipartUpload::parse_response(&body) {
             Ok(answer) => Ok(answer.upload_id().to_owned()),
             Err(_) => {
@@ -140,14 +97,15 @@ impl S3Store {
         }
     }
 
-    /// One page of the parts that the store holds, after part number `after`.
-    pub(crate) async fn list(&self, key: &str, upload: &str, after: u16) -> Result<PartPage> {
-        let mut action = self.inside.list_parts(Some(&self.credentials), key, upload);
+    async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage> {
+        // Beyond the highest number there is nothing.
+        let Ok(after) = u16::try_from(after) else { return Ok(PartPage::default()) };
+        let mut action = self.inside.list_parts(Some(&self.credentials), upload.key, upload.id);
         action.set_max_parts(1000);
         if after > 0 {
             action.set_part_number_marker(after);
         }
-        let body = self.text(Call::new(Method::GET), action.sign(OWN)).await?;
+        let body = self.http.text(Call::new(Method::GET), action.sign(OWN)).await?;
         let answer = ListParts::parse_response(&body)
             .map_err(|_| StoreError::Refused("its answer to ListParts is not understood".to_owned()))?;
         let next = answer.next_part_number_marker.map(u32::from);
@@ -159,13 +117,13 @@ impl S3Store {
         Ok(PartPage { parts: parts.collect(), next })
     }
 
-    /// Joins the parts, given by their entity tags from part 1 on.
-    pub(crate) async fn join(&self, key: &str, upload: &str, etags: &[String]) -> Result<()> {
-        let tags = etags.iter().map(String::as_str);
-        let action = self.inside.complete_multipart_upload(Some(&self.credentials), key, upload, tags);
+    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()> {
+        let tags = parts.iter().map(|part| part.etag.as_deref().unwrap_or_default());
+        let action =
+            self.inside.complete_multipart_upload(Some(&self.credentials), upload.key, upload.id, tags);
         let url = action.sign(OWN);
         let call = Call { timeout: JOIN, body: Some(action.body()), ..Call::new(Method::POST) };
-        let body = self.text(call, url).await?;
+        let body = self.http.text(call, url).await?;
         // The store answers 200 before it has joined anything, and tells only in the body how it went.
         if body.contains("<CompleteMultipartUploadResult") && !body.contains("<Error>") {
             return Ok(());
@@ -176,90 +134,25 @@ impl S3Store {
         }
     }
 
-    /// Gives a multipart upload up; one that is unknown is given up already.
-    pub(crate) async fn abort(&self, key: &str, upload: &str) -> Result<()> {
-        let action = self.inside.abort_multipart_upload(Some(&self.credentials), key, upload);
-        match self.text(Call::new(Method::DELETE), action.sign(OWN)).await {
+    async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
+        let action = self.inside.abort_multipart_upload(Some(&self.credentials), upload.key, upload.id);
+        match self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await {
             Ok(_) | Err(StoreError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// The object under this key, if there is one.
-    pub(crate) async fn head(&self, key: &str) -> Result<Option<Stored>> {
-        let action = self.inside.head_object(Some(&self.credentials), key);
-        let response = self.send(&Call::new(Method::HEAD), action.sign(OWN)).await?;
-        let status = response.status();
-        if status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        if !status.is_success() {
-            return Err(StoreError::from_answer(status, ""));
-        }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let size = header("content-length").and_then(|value| value.parse().ok());
-        let size =
-            size.ok_or_else(|| StoreError::Refused("it does not tell the object's size".to_owned()))?;
-        Ok(Some(Stored { size, etag: header("etag").map(str::to_owned) }))
+    async fn head(&self, key: &str) -> Result<Option<Stored>> {
+        self.http.head(self.inside.head_object(Some(&self.credentials), key).sign(OWN)).await
     }
 
-    /// Deletes the object under this key, if there is one.
-    pub(crate) async fn delete(&self, key: &str) -> Result<()> {
+    async fn delete(&self, key: &str) -> Result<()> {
         let action = self.inside.delete_object(Some(&self.credentials), key);
-        match self.text(Call::new(Method::DELETE), action.sign(OWN)).await {
+        match self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await {
             Ok(_) | Err(StoreError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
     }
-
-    /// The body of a success; everything else is an error.
-    async fn text(&self, call: Call<'_>, url: Url) -> Result<String> {
-        let response = self.send(&call, url).await?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(unavailable)?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() { Ok(body) } else { Err(StoreError::from_answer(status, &body)) }
-    }
-
-    /// Sends, and again if the connection never came about: then the store has seen nothing of it.
-    async fn send(&self, call: &Call<'_>, url: Url) -> Result<Response> {
-        let mut left = RECONNECTS;
-        loop {
-            let mut request = self.http.request(call.method.clone(), url.clone()).timeout(call.timeout);
-            if let Some(content_type) = call.content_type {
-                request = request.header("content-type", content_type);
-            }
-            if let Some(body) = &call.body {
-                request = request.body(body.clone());
-            }
-            match request.send().await {
-                Err(error) if error.is_connect() && left > 0 => left -= 1,
-                result => return result.map_err(unavailable),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
-/// What the server asks beside the URL.
-struct Call<'a> {
-    method: Method,
-    timeout: Duration,
-    content_type: Option<&'a str>,
-    body: Option<String>,
-}
-
-impl Call<'_> {
-    const fn new(method: Method) -> Self {
-        Self { method, timeout: ANSWER, content_type: None, body: None }
-    }
-}
-
-/// The URL is presigned and must not reach a log.
-fn unavailable(error: reqwest::Error) -> StoreError {
-    let error = error.without_url();
-    let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-    StoreError::Unavailable(format!("{error}{source}"))
 }
 
 #[cfg(test)]
@@ -267,6 +160,10 @@ mod tests {
     use rusty_s3::UrlStyle;
 
     use super::*;
+
+    fn part_of(key: &str) -> Multipart<'_> {
+        Multipart { key, id: "id", content_type: "" }
+    }
 
     fn store() -> S3Store {
         let bucket = |url: &str| Bucket::new(url.parse().unwrap(), UrlStyle::Path, "b", "us-east-1").unwrap();
@@ -289,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_grant_is_for_the_browsers_host_and_one_length() {
-        let grant = store().grant_part("k/ü.bin", "id", 3, 42, u64::MAX).unwrap();
+        let grant = store().grant_part(part_of("k/ü.bin"), 3, 42, u64::MAX).unwrap();
         let url = grant.url.reveal();
         assert!(url.starts_with("https://outside/b/k/%C3%BC.bin?"), "{url}");
         assert!(url.contains("X-Amz-SignedHeaders=content-length%3Bhost"), "{url}");

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
+use crate::azurite::Azurite;
 use crate::engines::{Engine, Session};
 use crate::files::Files;
 use crate::localstack::LocalStack;
@@ -22,6 +23,7 @@ pub(crate) struct Lab {
     pub out: PathBuf,
     slots: [Mutex<Option<Session>>; 3],
     localstack: OnceCell<LocalStack>,
+    azurite: OnceCell<Azurite>,
     _scratch: TempDir,
 }
 
@@ -43,6 +45,7 @@ impl Lab {
             out,
             slots: Default::default(),
             localstack: OnceCell::new(),
+            azurite: OnceCell::new(),
             _scratch: scratch,
         })
     }
@@ -75,6 +78,11 @@ impl Lab {
     /// The one `LocalStack` of the run.
     pub(crate) async fn localstack(&self) -> Result<&LocalStack> {
         self.localstack.get_or_try_init(LocalStack::start).await
+    }
+
+    /// The one `Azurite` of the run.
+    pub(crate) async fn azurite(&self) -> Result<&Azurite> {
+        self.azurite.get_or_try_init(Azurite::start).await
     }
 
     /// Closes the browsers; everything else ends by being dropped.

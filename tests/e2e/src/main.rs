@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "the prose names products, not items")]
 #![allow(clippy::duration_suboptimal_units, reason = "time limits stand beside each other in one unit")]
 
+mod azurite;
 mod check;
 mod cx;
 mod engines;

@@ -9,10 +9,23 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::azurite;
 use crate::lab::Lab;
 use crate::localstack;
 use crate::proc::{Proc, command, env_path, free_port};
 use crate::proxy::Proxy;
+
+/// Where the bytes go.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// Into the server's own store, through a fault proxy.
+    #[default]
+    Embedded,
+    /// To `LocalStack`, straight.
+    LocalStack,
+    /// To Azurite, straight.
+    Azurite,
+}
 
 /// How the server is started.
 #[derive(Debug, Default, Clone, Copy)]
@@ -21,8 +34,8 @@ pub(crate) struct Options {
     pub max_size: Option<u64>,
     /// The data folder is a disk of only so many MiB.
     pub disk_mib: Option<u64>,
-    /// The store is `LocalStack` instead of the embedded one.
-    pub localstack: bool,
+    /// Where the bytes go.
+    pub store: Store,
     /// The store speaks HTTP/2.
     pub http2: bool,
 }
@@ -58,18 +71,13 @@ impl World {
         if let Some(bytes) = options.max_size {
             server.args(["--max-size", &bytes.to_string()]);
         }
-        if options.localstack {
-            let store = lab.localstack().await?;
-            server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
-            server.args(["--region", localstack::REGION]);
-            server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
-            server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
-            server.env("WINDLASS_SECRET", "only for the end-to-end tests");
-        } else {
+        if options.store == Store::Embedded {
             let store_addr = SocketAddr::from(([127, 0, 0, 1], free_port().await?));
             store.set_target(store_addr);
             server.arg("--data").arg(&data);
             server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &store.url()]);
+        } else {
+            sign_for(&mut server, lab, options.store).await?;
         }
         let mut server = Proc::spawn("windlass-server", server)?;
         let addr = server
@@ -185,4 +193,21 @@ async fn server_command(work_dir: &Path, data: &Path, disk_mib: Option<u64>) -> 
     bail!(
         "a full disk cannot be made here: mounting a small tmpfs needs root or user namespaces (`unshare -rm`)"
     )
+}
+
+/// The store that the run has started, its keys, and a secret, since this server keeps none.
+async fn sign_for(server: &mut Command, lab: &Lab, store: Store) -> Result<()> {
+    if store == Store::Azurite {
+        let store = lab.azurite().await?;
+        server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
+        server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).env("AZURE_STORAGE_KEY", azurite::KEY);
+    } else {
+        let store = lab.localstack().await?;
+        server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
+        server.args(["--region", localstack::REGION]);
+        server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
+        server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
+    }
+    server.env("WINDLASS_SECRET", "only for the end-to-end tests");
+    Ok(())
 }

@@ -52,5 +52,6 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     rust::wasm_test_runner(place)?;
     node::typescript(place)?;
     python::localstack(place)?;
+    node::azurite(place)?;
     Ok(())
 }

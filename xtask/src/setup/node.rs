@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::place::Place;
 use crate::run::{on_path, quiet};
 
+/// Microsoft's emulator of Azure Storage.
+const AZURITE: &str = "3.37.0";
 /// Carries wasm-opt, compiled to JavaScript.
 const BINARYEN: &str = "132.0.0";
 const ESBUILD: &str = "0.28.2";
@@ -38,6 +40,11 @@ pub(crate) fn typescript(place: &Place) -> Result<Command> {
     let mut command = Command::new("node");
     command.arg(dir.join("bin/tsc"));
     Ok(command)
+}
+
+/// The folder of Azurite.
+pub(crate) fn azurite(place: &Place) -> Result<PathBuf> {
+    package(place, "azurite", AZURITE)
 }
 
 /// The folder of one installed npm package.

@@ -8,14 +8,14 @@ use crate::check;
 use crate::cx::Cx;
 use crate::files::{MIB, sha256};
 use crate::page::Page;
-use crate::world::Options;
+use crate::world::{Options, Store};
 
 /// A multipart and a single upload are read back as they were; a canceled one leaves nothing.
 pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
     let store = cx.lab.localstack().await?;
     let (large, small) =
         (cx.lab.files.shared("twelve.bin", 12 * MIB).await?, cx.lab.files.shared("one mib.bin", MIB).await?);
-    let (_world, page) = cx.start_with(Options { localstack: true, ..Options::default() }).await?;
+    let (_world, page) = cx.start_with(Options { store: Store::LocalStack, ..Options::default() }).await?;
     page.give_files(&[&large.path, &small.path]).await?;
     let ended = |row: &crate::page::Row| matches!(&*row.phase, "done" | "failed");
     let rows = page.wait_rows(2, Duration::from_secs(60), "ended", ended).await?;
@@ -37,7 +37,7 @@ pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
 async fn canceled(cx: &Cx<'_>) -> Result<()> {
     let store = cx.lab.localstack().await?;
     let file = cx.lab.files.shared("three hundred.bin", 300 * MIB).await?;
-    let (_world, page) = cx.start_with(Options { localstack: true, ..Options::default() }).await?;
+    let (_world, page) = cx.start_with(Options { store: Store::LocalStack, ..Options::default() }).await?;
     page.give_files(&[&file.path]).await?;
     page.wait_percent(2.0, Duration::from_secs(30)).await?;
     cancel(&page).await?;

@@ -1,5 +1,6 @@
 //! The scenarios. Each runs on all three engines; the exceptions, and why, are in [`all`].
 
+mod azure;
 mod bad_answers;
 mod cancel;
 mod disk_changes;
@@ -82,6 +83,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(disk_changes::truncated, "file_truncated", 90),
         scenario!(disk_changes::rewritten, "file_rewritten", 90),
         scenario!(local_stack::round_trip, "localstack", 150),
+        scenario!(azure::round_trip, "azurite", 120),
+        scenario!(azure::canceled, "azurite_cancel", 90),
         scenario!(shots::states, "shots", 90),
         // Dark comes by a preference at start in Firefox; MiniBrowser has no switch that WebDriver reaches.
         scenario!(shots::dark, "shots_dark", 90, &[Engine::Chromium, Engine::Firefox]),

@@ -1,0 +1,292 @@
+//! Azure Blob Storage: block blobs, by the REST API of the Blob service.
+//!
+//! An upload in parts has no id over there: its blocks are named by us. A signature binds the blob and the time but
+//! neither the block nor its length, so that what a page has sent is looked at before it is joined.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use reqwest::{Method, Url};
+use windlass_core::map::Map;
+use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+
+use super::http::{Call, Http, JOIN, header};
+use super::sas::Account;
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime};
+use crate::config::ConfigError;
+use crate::time::{millis, now_ms};
+
+/// Parts on a page of a list: the service tells all blocks at once, and an answer should not be megabytes.
+const PAGE: usize = 1000;
+
+/// Digits of a block's number: names of a blob's blocks must all be of one length.
+const DIGITS: usize = 5;
+
+/// The parameters of Put Block List.
+const BLOCK_LIST: &[(&str, &str)] = &[("comp", "blocklist")];
+
+/// A container and the account's key.
+#[derive(Debug, Clone)]
+pub(crate) struct AzureStore {
+    http: Http,
+    /// The account's URL as the server reaches it.
+    inside: Url,
+    /// As browsers reach it.
+    outside: Url,
+    container: String,
+    account: Account,
+    grant: Duration,
+}
+
+impl AzureStore {
+    pub(crate) fn new(
+        inside: Url,
+        outside: Url,
+        container: String,
+        account: Account,
+        grant: Duration,
+    ) -> std::result::Result<Self, ConfigError> {
+        let http = Http::new(&inside)?;
+        Ok(Self { http, inside, outside, container, account, grant })
+    }
+
+    /// A signed URL of a blob, with these parameters.
+    fn url(&self, at: &Url, key: &str, query: &[(&str, &str)], permissions: &str, lifetime: Duration) -> Url {
+        let mut url = at.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(&self.container).extend(key.split('/'));
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.account.sign(url, &self.container, key, permissions, Timestamp::now(), lifetime)
+    }
+
+    fn own(&self, key: &str, query: &[(&str, &str)], permissions: &str) -> Url {
+        self.url(&self.inside, key, query, permissions, OWN)
+    }
+
+    fn grant(
+        &self,
+        key: &str,
+        number: u32,
+        query: &[(&str, &str)],
+        headers: Map<String, String>,
+        until: u64,
+    ) -> Grant {
+        let now = now_ms();
+        let left = lifetime(now, until, self.grant);
+        let url = SecretUrl::new(self.url(&self.outside, key, query, "w", left));
+        Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) }
+    }
+
+    /// Joins no blocks at all where there is no object, which drops those that wait, and tells the entity tag of what comes
+    /// of it; `None` where an object is already. (Azurite takes blocks that wait for an object, but not in this call.)
+    async fn displace(&self, key: &str) -> Result<Option<String>> {
+        let mut call = Call { body: Some(block_list(std::iter::empty())), ..Call::new(Method::PUT) };
+        call.headers.push(("if-none-match", "*"));
+        let response = self.http.send(&call, self.own(key, BLOCK_LIST, "w")).await?;
+        let status = response.status();
+        if matches!(status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) {
+            return Ok(None);
+        }
+        let etag = header(&response, "etag").map(str::to_owned);
+        if status.is_success() { Ok(etag) } else { Err(StoreError::from_answer(status, "")) }
+    }
+}
+
+#[async_trait]
+impl Store for AzureStore {
+    fn provider(&self) -> Provider {
+        Provider::Azure
+    }
+
+    fn public_origin(&self) -> String {
+        self.outside.origin().ascii_serialization()
+    }
+
+    /// Put Blob.
+    fn grant_object(&self, key: &str, _size: u64, content_type: &str, until: u64) -> Grant {
+        let mut headers = Map::new();
+        headers.insert("x-ms-blob-type".to_owned(), "BlockBlob".to_owned());
+        if !content_type.is_empty() {
+            headers.insert("x-ms-blob-content-type".to_owned(), content_type.to_owned());
+        }
+        self.grant(key, 1, &[], headers, until)
+    }
+
+    /// Put Block.
+    fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
+        let block = block_id(upload.id, number);
+        Ok(self.grant(upload.key, number, &[("comp", "block"), ("blockid", &block)], Map::new(), until))
+    }
+
+    /// Nothing has to be started; the id keeps the blocks of two uploads apart.
+    async fn create(&self, _key: &str, _content_type: &str) -> Result<String> {
+        let random = getrandom::u64().map_err(|_| StoreError::Unavailable("no random numbers".to_owned()))?;
+        Ok(format!("{random:016x}"))
+    }
+
+    /// Get Block List.
+    async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage> {
+        let url = self.own(upload.key, &[("comp", "blocklist"), ("blocklisttype", "all")], "r");
+        let body = match self.http.text(Call::new(Method::GET), url).await {
+            // No block has come yet, or none has for a week and all are gone.
+            Err(StoreError::Gone) => return Ok(PartPage::default()),
+            answer => answer?,
+        };
+        let mut parts = waiting_blocks(&body, upload.id)?;
+        parts.retain(|part| part.number > after);
+        parts.sort_unstable_by_key(|part| part.number);
+        let next = (parts.len() > PAGE).then(|| parts.get(PAGE - 1).map(|part| part.number)).flatten();
+        parts.truncate(PAGE);
+        Ok(PartPage { parts, next })
+    }
+
+    /// Put Block List.
+    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()> {
+        let body = block_list(parts.iter().map(|part| block_id(upload.id, part.number)));
+        let mut call = Call { timeout: JOIN, body: Some(body), ..Call::new(Method::PUT) };
+        if !upload.content_type.is_empty() {
+            call.headers.push(("x-ms-blob-content-type", upload.content_type));
+        }
+        self.http.text(call, self.own(upload.key, BLOCK_LIST, "w")).await.map(drop)
+    }
+
+    /// Blocks cannot be deleted, but what takes their place can.
+    async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
+        let Some(etag) = self.displace(upload.key).await? else { return Ok(()) };
+        let mut call = Call::new(Method::DELETE);
+        call.headers.push(("if-match", &etag));
+        match self.http.text(call, self.own(upload.key, &[], "d")).await {
+            Ok(_) | Err(StoreError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Stored>> {
+        self.http.head(self.own(key, &[], "r")).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        match self.http.text(Call::new(Method::DELETE), self.own(key, &[], "d")).await {
+            Ok(_) | Err(StoreError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The body of Put Block List.
+fn block_list(blocks: impl Iterator<Item = String>) -> String {
+    let mut body = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>".to_owned();
+    for block in blocks {
+        body.extend(["<Uncommitted>", &block, "</Uncommitted>"]);
+    }
+    body.push_str("</BlockList>");
+    body
+}
+
+/// A block's name: base64, as the service wants it, of the upload's id and the number.
+fn block_id(upload: &str, number: u32) -> String {
+    BASE64_STANDARD.encode(format!("{upload}-{number:0DIGITS$}"))
+}
+
+/// The number of a block of this upload.
+fn number_of(block: &str, upload: &str) -> Option<u32> {
+    let name = String::from_utf8(BASE64_STANDARD.decode(block).ok()?).ok()?;
+    name.strip_prefix(upload)?.strip_prefix('-')?.parse().ok()
+}
+
+/// The blocks of an upload that wait to be joined. Blocks of others, which any page with a grant can put there, are left
+/// out, and with them what they would add to the object.
+fn waiting_blocks(body: &str, upload: &str) -> Result<Vec<ListedPart>> {
+    let odd = || StoreError::Refused("its answer to Get Block List is not understood".to_owned());
+    let between = |text: &'_ str, tag: &str| -> Option<String> {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        rest.split_once(&format!("</{tag}>")).map(|(inside, _)| inside.to_owned())
+    };
+    if !body.contains("<BlockList") {
+        return Err(odd());
+    }
+    let committed = between(body, "CommittedBlocks").unwrap_or_default();
+    if committed.contains("<Block>") {
+        return Err(StoreError::Gone);
+    }
+    let waiting = between(body, "UncommittedBlocks").unwrap_or_default();
+    let mut parts = Vec::new();
+    for block in waiting.split("<Block>").skip(1) {
+        let name = between(block, "Name").ok_or_else(odd)?;
+        let size = between(block, "Size").and_then(|size| size.parse().ok()).ok_or_else(odd)?;
+        if let Some(number) = number_of(&name, upload) {
+            parts.push(ListedPart { number, size, etag: None });
+        }
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPLOAD: Multipart<'_> = Multipart { key: "k/ü b.bin", id: "0123456789abcdef", content_type: "" };
+
+    fn store() -> AzureStore {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let account = Account::new("acct", "c2VjcmV0").unwrap();
+        let (inside, outside) = (url("http://127.0.0.1:1/acct"), url("https://acct.example"));
+        AzureStore::new(inside, outside, "box".to_owned(), account, Duration::from_mins(1)).unwrap()
+    }
+
+    #[test]
+    fn blocks_have_names_of_one_length_that_give_their_numbers_back() {
+        let names: Vec<_> = [1, 10, 9_999, 50_000].map(|number| block_id(UPLOAD.id, number)).into();
+        assert!(names.iter().all(|name| name.len() == names[0].len()), "{names:?}");
+        assert_eq!(number_of(&names[3], UPLOAD.id), Some(50_000));
+        assert_eq!(number_of(&names[3], "another upload's"), None);
+        for foreign in ["", "!", "AAAA", "MDEyMzQ1Njc4OWFiY2RlZi14"] {
+            assert_eq!(number_of(foreign, UPLOAD.id), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_for_one_block_of_one_blob_at_the_browsers_host() {
+        let grant = store().grant_part(UPLOAD, 3, 42, u64::MAX).unwrap();
+        let url = grant.url.reveal();
+        assert!(url.starts_with("https://acct.example/box/k/%C3%BC%20b.bin?comp=block&blockid="), "{url}");
+        assert!(url.contains("&sp=w&") && url.contains("&spr=https&") && grant.headers.is_empty(), "{url}");
+        let whole = store().grant_object("k", 7, "text/plain", u64::MAX);
+        let header = |name| whole.headers.get(name).map(String::as_str);
+        assert_eq!(header("x-ms-blob-type"), Some("BlockBlob"));
+        assert_eq!(header("x-ms-blob-content-type"), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_list_tells_the_blocks_that_wait() {
+        let block = |upload: &str, number, size| {
+            let name = block_id(upload, number);
+            format!("<Block><Name>{name}</Name><Size>{size}</Size></Block>")
+        };
+        let list = |committed: &str, waiting: &str| {
+            format!(
+                "\u{feff}<?xml version=\"1.0\"?><BlockList><CommittedBlocks>{committed}</CommittedBlocks>\
+                 <UncommittedBlocks>{waiting}</UncommittedBlocks></BlockList>"
+            )
+        };
+        let waiting =
+            [block(UPLOAD.id, 2, 7), block("another upload's", 1, 5), block(UPLOAD.id, 1, 9)].concat();
+        let parts = waiting_blocks(&list("", &waiting), UPLOAD.id).unwrap();
+        let told: Vec<_> = parts.iter().map(|part| (part.number, part.size)).collect();
+        assert_eq!(told, [(2, 7), (1, 9)]);
+        assert_eq!(waiting_blocks(&list(&block("x", 1, 1), &waiting), UPLOAD.id), Err(StoreError::Gone));
+        assert!(waiting_blocks(&list("", ""), UPLOAD.id).unwrap().is_empty());
+        for odd in
+            ["", "<html>", "<BlockList><UncommittedBlocks><Block></Block></UncommittedBlocks></BlockList>"]
+        {
+            assert!(matches!(waiting_blocks(odd, UPLOAD.id), Err(StoreError::Refused(_))), "{odd}");
+        }
+    }
+}
