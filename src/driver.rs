@@ -234,6 +234,9 @@ impl Inner {
 
     fn call(self: &Rc<Self>, call: CallId, request: Request) {
         let backend = Rc::clone(&self.backend.borrow());
+        // Whoever held us may be gone before the store is freed of what nobody wants any more.
+        let frees = matches!(request, Request::Create(_) | Request::Abort(_));
+        let until_freed = frees.then(|| Rc::clone(self));
         let (answer, handle) = abortable(async move { backend.call(request).await });
         self.calls.borrow_mut().insert(call, handle);
         let weak = Rc::downgrade(self);
@@ -242,6 +245,7 @@ impl Inner {
                 inner.calls.borrow_mut().remove(&call);
                 inner.tell(Event::Answered { call, answer });
             }
+            drop(until_freed);
         });
     }
 

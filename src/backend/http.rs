@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gloo_net::http::{Request as HttpRequest, Response};
-use web_sys::RequestCredentials;
+use web_sys::{AbortController, RequestCredentials};
 use windlass_core::machine::{Answer, Request};
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
@@ -59,7 +59,9 @@ impl Http {
         let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
         let credentials =
             if self.with_credentials { RequestCredentials::Include } else { RequestCredentials::SameOrigin };
-        let mut request = HttpRequest::post(&url).credentials(credentials);
+        let stop = Stop(AbortController::new().map_err(|_| CallFailure::NoAnswer)?);
+        let signal = stop.0.signal();
+        let mut request = HttpRequest::post(&url).credentials(credentials).abort_signal(Some(&signal));
         for (name, value) in self.headers.iter() {
             request = request.header(name, value);
         }
@@ -67,6 +69,16 @@ impl Http {
         let response = request.send().await.map_err(|_| CallFailure::NoAnswer)?;
         let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
         if response.ok() { Ok(text) } else { Err(refusal(&response, &text)) }
+    }
+}
+
+/// Ends its request when it is dropped: a future of the browser's goes on, and a call that hangs would keep a connection
+/// from the parts.
+struct Stop(AbortController);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

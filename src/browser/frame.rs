@@ -16,6 +16,8 @@ pub struct Frame(Rc<Inner>);
 struct Inner {
     run: Box<dyn Fn()>,
     asked: Cell<bool>,
+    /// The frame that is on its way; in a hidden page it may be for hours.
+    coming: Cell<Option<i32>>,
     on_frame: RefCell<Option<Closure<dyn FnMut()>>>,
     timeout: RefCell<Option<Timeout>>,
 }
@@ -32,12 +34,14 @@ impl Frame {
         let inner = Rc::new(Inner {
             run: Box::new(run),
             asked: Cell::new(false),
+            coming: Cell::new(None),
             on_frame: RefCell::new(None),
             timeout: RefCell::new(None),
         });
         let weak = Rc::downgrade(&inner);
         let on_frame = Closure::new(move || {
             if let Some(inner) = weak.upgrade() {
+                inner.coming.set(None);
                 inner.fire();
             }
         });
@@ -58,9 +62,12 @@ impl Frame {
             }
         };
         *self.0.timeout.borrow_mut() = Some(Timeout::new(HIDDEN_MS, fire));
+        if self.0.coming.get().is_some() {
+            return;
+        }
         if let (Some(window), Some(on_frame)) = (web_sys::window(), &*self.0.on_frame.borrow()) {
             // Without frames the timer does it.
-            let _ = window.request_animation_frame(on_frame.as_ref().unchecked_ref());
+            self.0.coming.set(window.request_animation_frame(on_frame.as_ref().unchecked_ref()).ok());
         }
     }
 }
@@ -70,6 +77,16 @@ impl Inner {
         if self.asked.replace(false) {
             self.timeout.borrow_mut().take();
             (self.run)();
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// A frame that came later would call what is not there any more.
+    fn drop(&mut self) {
+        if let (Some(window), Some(coming)) = (web_sys::window(), self.coming.get()) {
+            // Nothing can be done if the browser does not know it.
+            let _ = window.cancel_animation_frame(coming);
         }
     }
 }

@@ -51,8 +51,11 @@ impl Mounted {
         Ok(())
     }
 
-    /// Takes the widget out of the page. Uploads that are not finished are given up.
+    /// Takes the widget out of the page. Uploads that are not finished are given up, and what the store holds of them is
+    /// freed, also after this is dropped.
     pub fn unmount(&self) {
+        // Or each slot that comes free would be given to the next file.
+        self.driver.pause(None);
         for view in self.driver.views() {
             self.driver.cancel(view.file);
         }

@@ -36,6 +36,9 @@ impl Options {
         if options.endpoint.trim_ascii().is_empty() {
             return Err(bad("endpoint is empty: set it to the address of your upload backend"));
         }
+        if let Some((name, _)) = options.headers.iter().find(|(name, value)| !is_header(name, value)) {
+            return Err(bad(&format!("headers: {name} is no name of a header, or its value cannot be sent")));
+        }
         if options.max_concurrent.is_some_and(|most| !(1..=64).contains(&most)) {
             return Err(bad("maxConcurrent is not a number from 1 to 64"));
         }
@@ -75,6 +78,13 @@ impl Options {
             max_bytes_per_second: self.max_bytes_per_second,
         }
     }
+}
+
+/// Whether browsers send this header (Fetch, "Header" and RFC 9110, section 5): of any other they throw.
+fn is_header(name: &str, value: &str) -> bool {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let is_byte = |c: char| u32::from(c) < 256 && !matches!(c, '\0' | '\r' | '\n');
+    !name.is_empty() && name.bytes().all(is_token) && value.chars().all(is_byte)
 }
 
 /// An error for the developer, with the stable code `bad-options`.

@@ -1,19 +1,13 @@
 //! What the backend answered, and whether it can be believed.
 
 use super::Machine;
-use super::calls::{Asked, Gate};
-use super::event::{Answer, CallId, Effect, FileId, Object, Report};
-use super::parts::Parts;
-use super::upload::{Phase, Remote};
+use super::calls::{Asked, Gate, Pending};
+use super::event::{Answer, CallId, Effect, FileId, Report};
+use super::outcomes::{accept, finished, granted};
+use super::upload::{MAX_LOSSES, Phase, Upload};
 use crate::error::{Error, Kind, Op, Status};
-use crate::map::Map;
-use crate::plan::{Plan, choose_part_size};
-use crate::protocol::{
-    CompleteAnswer, CompleteOutcome, CreateAnswer, CreateOutcome, Grant, ListAnswer, Method, Route,
-    SignAnswer, SignOutcome,
-};
+use crate::protocol::{CompleteAnswer, CreateAnswer, ListAnswer, Route, SignAnswer};
 use crate::retry::{CallFailure, MAX_TRIES, backoff};
-use crate::signing::Grants;
 
 /// Tries before the backend has ever answered: its address is more likely wrong than the line bad.
 const FIRST_TRIES: u32 = 4;
@@ -24,20 +18,20 @@ const SENSELESS_TRIES: u32 = 4;
 
 impl Machine {
     pub(super) fn answered(&mut self, now: u64, call: CallId, answer: Result<Answer, CallFailure>) {
-        let Some(pending) = self.calls.remove(&call) else { return };
-        let route = pending.asked.route();
+        let Some(Pending { asked, tries, .. }) = self.calls.remove(&call) else { return };
+        let route = asked.route();
         // Anything else may be a hotel's login page.
         self.met_backend |= matches!(answer, Ok(_) | Err(CallFailure::Refused { .. }));
-        match (pending.asked, answer) {
-            (asked, Err(failure)) => self.call_failed(now, asked, &failure),
-            (asked, Ok(answer)) => {
+        match answer {
+            Err(failure) => self.call_failed(now, tries, asked, &failure),
+            Ok(answer) => {
                 self.gates.remove(&route);
-                self.believe(now, asked, answer);
+                self.believe(now, tries, asked, answer);
             }
         }
     }
 
-    fn believe(&mut self, now: u64, asked: Asked, answer: Answer) {
+    fn believe(&mut self, now: u64, tries: u32, asked: Asked, answer: Answer) {
         match (asked, answer) {
             (Asked::Create(files), Answer::Create(answer)) => self.created(now, &files, answer),
             (Asked::Sign(asked), Answer::Sign(answer)) => self.signed(now, asked, answer),
@@ -45,17 +39,18 @@ impl Machine {
             (Asked::Complete(asked), Answer::Complete(answer)) => self.completed(now, asked, answer),
             (Asked::Abort(_), Answer::Abort(_)) => {}
             (asked, _) => {
-                self.call_failed(now, asked, &CallFailure::Malformed("another route's answer".into()));
+                self.call_failed(now, tries, asked, &CallFailure::Malformed("another route's answer".into()));
             }
         }
     }
 
-    /// Shuts the route's gate for a while and puts everything back, or gives up.
-    fn call_failed(&mut self, now: u64, asked: Asked, failure: &CallFailure) {
+    /// Shuts the route's gate for a while and puts everything back, or gives up. `tries` is how often the route had failed
+    /// when this was asked.
+    fn call_failed(&mut self, now: u64, tries: u32, asked: Asked, failure: &CallFailure) {
         let route = asked.route();
         let error = failure.judge(route);
         let Some(gate) = self.gates.or_default(route) else { return };
-        gate.tries += 1;
+        gate.tries = gate.tries.max(tries + 1);
         let most = match failure {
             CallFailure::Malformed(_) if self.met_backend => SENSELESS_TRIES,
             CallFailure::Malformed(_) => 1,
@@ -83,17 +78,15 @@ impl Machine {
         };
         for file in asked.files() {
             let Some(upload) = self.uploads.get_mut(&file) else { continue };
-            if upload.is_over() {
+            if upload.is_over() || !asked.is_about(file, upload) {
                 continue;
             }
             upload.trouble = Some(error.kind);
             self.changed.insert(file, ());
             if let Some(phase) = phase() {
                 upload.phase = phase;
-            } else if let Phase::Listing(parts) = &mut upload.phase {
-                let parts = std::mem::take(parts);
-                let after = parts.last().map(|part| part.number);
-                upload.phase = Phase::ToList(parts, after);
+            } else if let Phase::Listing(parts, after) = &mut upload.phase {
+                upload.phase = Phase::ToList(std::mem::take(parts), *after);
             }
         }
         match asked {
@@ -130,7 +123,8 @@ impl Machine {
     fn give_up(&mut self, asked: &Asked, error: &Error) {
         self.free_removed(asked, error);
         for file in asked.files() {
-            if self.uploads.get(&file).is_some_and(|upload| !upload.is_over()) {
+            if self.uploads.get(&file).is_some_and(|upload| !upload.is_over() && asked.is_about(file, upload))
+            {
                 self.fail(file, error.clone());
             }
         }
@@ -205,8 +199,10 @@ impl Machine {
 
     fn listed(&mut self, file: FileId, answer: ListAnswer) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
-        let (Phase::Listing(parts), Some(remote)) = (&mut upload.phase, &mut upload.remote) else { return };
-        let before = parts.last().map_or(0, |part| part.number);
+        let (Phase::Listing(parts, after), Some(remote)) = (&mut upload.phase, &mut upload.remote) else {
+            return;
+        };
+        let before = after.unwrap_or(0);
         let mut parts = std::mem::take(parts);
         parts.extend(answer.parts);
         upload.trouble = None;
@@ -216,7 +212,13 @@ impl Machine {
             }
             Some(_) => self.fail(file, Error::bad_answer(Route::List, "the pages do not end")),
             None => {
+                let was_whole = remote.parts.is_complete();
                 remote.parts.reconcile(parts);
+                upload.losses += u32::from(was_whole && !remote.parts.is_complete());
+                if upload.losses > MAX_LOSSES {
+                    let op = Op::Call(Route::List);
+                    return self.fail(file, Error::new(Kind::PartsRefused, Status::Exhausted, op));
+                }
                 upload.shown = upload.shown.max(remote.parts.acknowledged);
                 self.changed.insert(file, ());
                 self.go_on(file);
@@ -285,6 +287,20 @@ impl Machine {
 }
 
 impl Asked {
+    /// Whether it was asked for the upload as it is, and not for one that the file had before it began anew.
+    fn is_about(&self, file: FileId, upload: &Upload) -> bool {
+        match self {
+            Self::Create(_) => matches!(upload.phase, Phase::Creating),
+            Self::List(_) => matches!(upload.phase, Phase::Listing(..)),
+            Self::Sign(asked) => {
+                let id = upload.remote.as_ref().map(|remote| &remote.id);
+                asked.iter().any(|(other, of, _)| *other == file && Some(of) == id)
+            }
+            Self::Complete(_) => matches!(upload.phase, Phase::Completing),
+            Self::Abort(_) => false,
+        }
+    }
+
     fn files(&self) -> Vec<FileId> {
         match self {
             Self::Create(files) => files.clone(),
@@ -303,88 +319,4 @@ fn take<T>(entries: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> Option<T> {
 
 fn missing(route: Route) -> Error {
     Error::bad_answer(route, "an entry is missing")
-}
-
-/// A `create` entry as an upload that can go on and its first grants, or why it cannot. Where the backend leaves the
-/// part size to us, parts are of at most `largest` bytes if the limits allow it.
-fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<(Remote, Vec<Grant>), Error> {
-    let bad = |what: &str| Error::bad_answer(Route::Create, what);
-    if let Some(problem) = outcome.problem {
-        return Err(Error::from_problem(Route::Create, &problem));
-    }
-    let id = outcome.id.filter(|id| !id.is_empty()).ok_or_else(|| bad("id is missing"))?;
-    let provider = outcome.provider.ok_or_else(|| bad("provider is missing"))?;
-    let key = outcome.key.ok_or_else(|| bad("key is missing"))?;
-    let method = outcome.method.ok_or_else(|| bad("method is missing"))?;
-    let limits = outcome.limits.unwrap_or_else(|| provider.limits());
-    let plan = match (method, outcome.part_size) {
-        (Method::Single, _) => Ok(Plan::single(size)),
-        (Method::Multipart, Some(part_size)) => Plan::multipart(size, part_size, &limits),
-        (Method::Multipart, None) => choose_part_size(size, largest, &limits)
-            .and_then(|part_size| Plan::multipart(size, part_size, &limits)),
-    };
-    let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
-    let mut first = Vec::new();
-    for grant in outcome.parts {
-        if plan.range(grant.number).is_none() {
-            return Err(bad(&format!("parts: there is no part {}", grant.number)));
-        }
-        first.push(check_url(Route::Create, grant)?);
-    }
-    let is_ours = outcome.part_size.is_none() && method == Method::Multipart;
-    let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
-    let remote = Remote {
-        id,
-        key,
-        provider,
-        multipart: method == Method::Multipart,
-        smallest_part,
-        parts: Parts::new(plan),
-        grants: Grants::default(),
-    };
-    Ok((remote, first))
-}
-
-/// The grants of a `sign` entry, exactly one for each part that was asked for.
-fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant>, Error> {
-    let bad = |what: String| Error::bad_answer(Route::Sign, &what);
-    if let Some(problem) = outcome.problem {
-        return Err(Error::from_problem(Route::Sign, &problem));
-    }
-    let mut grants: Map<u32, Grant> = Map::new();
-    for grant in outcome.parts {
-        let number = grant.number;
-        if !numbers.contains(&number) {
-            return Err(bad(format!("parts: part {number} was not asked for")));
-        }
-        if grants.insert(number, check_url(Route::Sign, grant)?).is_some() {
-            return Err(bad(format!("parts: part {number} is there twice")));
-        }
-    }
-    match numbers.iter().find(|number| !grants.contains_key(*number)) {
-        Some(number) => Err(bad(format!("parts: part {number} is missing"))),
-        None => Ok(grants.into_iter().map(|(_, grant)| grant).collect()),
-    }
-}
-
-fn check_url(route: Route, grant: Grant) -> Result<Grant, Error> {
-    let url = grant.url.reveal();
-    if url.starts_with("https://") || url.starts_with("http://") {
-        Ok(grant)
-    } else {
-        Err(Error::bad_answer(route, &format!("parts: the url of part {} is not one", grant.number)))
-    }
-}
-
-/// A `complete` entry as an object that is the whole file, or why it is not.
-fn finished(size: u64, outcome: CompleteOutcome) -> Result<Object, Error> {
-    if let Some(problem) = outcome.problem {
-        return Err(Error::from_problem(Route::Complete, &problem));
-    }
-    let key = outcome.key.ok_or_else(|| Error::bad_answer(Route::Complete, "key is missing"))?;
-    let stored = outcome.size.ok_or_else(|| Error::bad_answer(Route::Complete, "size is missing"))?;
-    if stored != size {
-        return Err(Error::new(Kind::SizeMismatch, Status::Permanent, Op::Call(Route::Complete)));
-    }
-    Ok(Object { key, size, etag: outcome.etag, url: outcome.url })
 }

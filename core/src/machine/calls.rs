@@ -46,6 +46,8 @@ const COMPLETE_MS_PER_GIB: u64 = 15_000;
 pub(super) struct Pending {
     pub(super) asked: Asked,
     pub(super) deadline: u64,
+    /// Failures in a row of the route's calls before this one: those that are asked together fail together, once.
+    pub(super) tries: u32,
 }
 
 /// What a call was about, to be compared with its answer.
@@ -112,7 +114,8 @@ impl Machine {
     fn ask(&mut self, now: u64, time: u64, asked: Asked, request: Request) -> bool {
         self.last_call = self.last_call.wrapping_add(1);
         let call = CallId(self.last_call);
-        self.calls.insert(call, Pending { asked, deadline: now.saturating_add(time) });
+        let tries = self.gates.get(&asked.route()).map_or(0, |gate| gate.tries);
+        self.calls.insert(call, Pending { asked, deadline: now.saturating_add(time), tries });
         self.effects.push_back(Effect::Call { call, request });
         true
     }
@@ -122,10 +125,10 @@ impl Machine {
         let mut files = Vec::new();
         let mut request = CreateRequest::default();
         let uploads = &mut self.uploads;
-        let (mut sending, mut waiting) = (0, 0);
+        let (mut sending, mut waiting) = (Vec::new(), 0);
         for upload in self.active.keys().filter_map(|file| uploads.get(file)) {
             let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { continue };
-            sending += 1;
+            sending.push(upload.place.priority);
             waiting += usize::from(!remote.parts.todo.is_empty());
         }
         loop {
@@ -136,7 +139,9 @@ impl Machine {
                 break;
             };
             let ahead = upload.info.size <= SMALL && waiting < AHEAD;
-            if files.len() >= BATCH || (sending + files.len() >= slots && !ahead) {
+            // Those of a lower priority will step back.
+            let before = sending.iter().filter(|priority| **priority >= upload.place.priority).count();
+            if files.len() >= BATCH || (before + files.len() >= slots && !ahead) {
                 break;
             }
             self.queue.pop();
@@ -194,7 +199,7 @@ impl Machine {
             return false;
         };
         let request = ListRequest { id: remote.id.clone(), after: *after };
-        upload.phase = Phase::Listing(std::mem::take(parts));
+        upload.phase = Phase::Listing(std::mem::take(parts), *after);
         self.ask(now, CALL_MS, Asked::List(file), Request::List(request))
     }
 

@@ -8,7 +8,9 @@ mod answers;
 mod calls;
 mod event;
 mod files;
+mod hedge;
 mod order;
+mod outcomes;
 mod pace;
 mod parts;
 mod probes;
@@ -28,7 +30,7 @@ pub use event::{
 };
 pub use view::{PartState, Stage, View};
 
-use crate::error::{Error, Kind, Op, Status};
+use crate::error::{Error, Kind, Op};
 use crate::map::{Map, Set};
 use crate::progress::Speed;
 use crate::protocol::Route;
@@ -80,6 +82,8 @@ pub struct Machine {
     served: Option<FileId>,
     flights: Map<PutId, Flight>,
     pace: Pace,
+    /// No part is sent a second time before this: the last one that was has failed.
+    hedge_after: u64,
     /// Parts that the browser sends at once, as far as is known: one more than HTTP/1.1 allows, until it is.
     most: usize,
     /// Speed over all files.
@@ -117,6 +121,7 @@ impl Machine {
             served: None,
             flights: Map::new(),
             pace: Pace::new(),
+            hedge_after: 0,
             most: CONNECTIONS + 1,
             speed: Speed::new(),
             calls: Map::new(),
@@ -147,7 +152,7 @@ impl Machine {
             Event::Resume(file) => self.resume(file),
             Event::Prioritize(file, priority) => self.prioritize(file, priority),
             Event::Order(files) => self.order(&files),
-            Event::Configure(config) => self.config = config,
+            Event::Configure(config) => self.configure(now, config),
             Event::Network { online } => self.network(now, online),
             Event::Answered { call, answer } => self.answered(now, call, answer),
             Event::PutProgress { put, loaded } => self.put_progress(now, put, loaded),
@@ -231,7 +236,7 @@ impl Machine {
         let (resumable, to_complete) = match &upload.phase {
             Phase::Failed(error) => {
                 // It may have been completed without our hearing of it, and then there are no parts to list any more.
-                let unheard = error.op == Op::Call(Route::Complete) && error.status == Status::Exhausted;
+                let unheard = error.op == Op::Call(Route::Complete) && error.kind != Kind::PartsRefused;
                 (!starts_clean(error.kind), unheard)
             }
             Phase::Canceled => (false, false),
@@ -241,6 +246,7 @@ impl Machine {
         upload.paused = false;
         upload.is_second = false;
         upload.listings = 0;
+        upload.losses = 0;
         match &mut upload.remote {
             Some(remote) if resumable => {
                 remote.grants.clear();
@@ -334,7 +340,7 @@ impl Machine {
 
     /// After a sleep no connection can be trusted; what was on its way begins anew, and nobody is to blame.
     fn wake_up(&mut self, now: u64) {
-        self.call_back(&|_| true);
+        self.doubt_puts(now);
         self.speed.reset();
         let calls: Vec<_> = self.calls.keys().copied().collect();
         for call in calls {
@@ -348,6 +354,14 @@ impl Machine {
             gate.not_before = now;
         }
         self.be_patient_with_probes(now);
+    }
+
+    fn configure(&mut self, now: u64, config: Config) {
+        if config.max_bytes_per_second != self.config.max_bytes_per_second {
+            // What left under another cap, or none, is not owed to this one.
+            self.pace.begin_cap(now);
+        }
+        self.config = config;
     }
 
     /// Without a network, every try is only a look whether it is back. Once it is, nothing waits any longer for the next
@@ -378,13 +392,5 @@ impl Machine {
 
 /// After these failures nothing that the store holds can be used: a part of it may be of another file.
 const fn starts_clean(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::FileUnreadable
-            | Kind::IdRefused
-            | Kind::UploadGone
-            | Kind::SizeMismatch
-            | Kind::BadAnswer
-            | Kind::Forbidden
-    )
+    matches!(kind, Kind::FileUnreadable | Kind::IdRefused | Kind::UploadGone | Kind::SizeMismatch)
 }

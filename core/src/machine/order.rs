@@ -74,6 +74,12 @@ impl Machine {
             self.pace.unsent(unsent);
             self.flights.remove(&put);
             self.effects.push_back(Effect::AbortPut(put));
+            if let Some(twin) =
+                self.flights.values_mut().find(|other| (other.file, other.number) == (file, number))
+            {
+                twin.is_hedge = false;
+                continue;
+            }
             if let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) {
                 remote.parts.todo.insert(number, ());
             }

@@ -184,6 +184,11 @@ impl Pace {
         self.allowance > 0.0
     }
 
+    /// From now on another cap holds.
+    pub(super) const fn begin_cap(&mut self, now: u64) {
+        (self.allowance, self.filled) = (0.0, now);
+    }
+
     /// A part of so many bytes leaves.
     pub(super) fn sent(&mut self, bytes: u64) {
         self.allowance -= bytes as f64;

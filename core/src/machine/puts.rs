@@ -2,6 +2,7 @@
 
 use super::Machine;
 use super::event::{Effect, FileId, PutId, Stored};
+use super::hedge::HEDGE_AGAIN_MS;
 use super::pace::{self, Complaint};
 use super::upload::Phase;
 use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
@@ -29,9 +30,6 @@ const BEGIN_MS: u64 = 3_000;
 /// For so many slots one part more may be on its way, beside one that only waits for its answer.
 const LEAD: usize = 2;
 
-/// A part younger than this many milliseconds is not called slow.
-const HEDGE_MS: u64 = 3_000;
-
 /// A part that would take more milliseconds than this is too large for its line: much is lost with each connection …
 const TOO_LONG_MS: u64 = 120_000;
 
@@ -40,6 +38,9 @@ const RECUT_MS: std::ops::Range<u64> = 4_000..15_000;
 
 /// … and while no more than one of so many bytes of the file is lost by it: a later part must not throw away the others.
 const RECUT_SHARE: u64 = 20;
+
+/// So many milliseconds.
+const DOUBT_MS: u64 = 2_000;
 
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
 const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -57,6 +58,8 @@ pub(super) struct Flight {
     /// The same part is on its way a second time: this is the second.
     pub(super) is_hedge: bool,
     pub(super) stalled_at: u64,
+    /// The computer may have slept since it last moved: it has a moment to show that it still does.
+    pub(super) in_doubt: bool,
     /// When to look at the file, unless something moves before; once for each silence.
     pub(super) look_at: Option<u64>,
 }
@@ -118,49 +121,7 @@ impl Machine {
         remote.grants.usable(now).find(|number| remote.parts.todo.contains_key(number))
     }
 
-    /// With nothing else to send, sends the slowest part of all a second time, if it is far slower than parts have
-    /// been and than those beside it: a connection that crawls should not hold up the end of everything, but a line
-    /// that crawls would only get another part to carry.
-    fn hedge(&mut self, now: u64) {
-        if self.flights.values().any(|flight| flight.is_hedge) {
-            return;
-        }
-        // Without a byte on its way it may only be waiting for a connection.
-        let candidates =
-            self.flights.values().filter(|flight| flight.loaded > 0 && self.is_multipart(flight.file));
-        let slowest = candidates.max_by_key(|flight| flight.left_ms(now));
-        let Some(flight) = slowest else { return };
-        let (file, number) = (flight.file, flight.number);
-        let is_slow = now.saturating_sub(flight.since) > HEDGE_MS
-            && self.takes_beside_others(now, flight.len).is_some_and(|usual| flight.left_ms(now) / 2 > usual);
-        let can_be_sent = self.pace.may_send(now, self.config.max_bytes_per_second);
-        if is_slow && can_be_sent {
-            self.send(now, file, number, true);
-        }
-    }
-
-    /// How many milliseconds a part of `len` bytes takes as things are: as long as parts have, and no shorter than it
-    /// would at the pace of the fastest of those on their way.
-    fn takes_beside_others(&self, now: u64, len: u64) -> Option<u64> {
-        let usual = self.pace.takes(len)?;
-        if self.flights.len() < 2 {
-            return Some(usual);
-        }
-        let takes = |flight: &Flight| {
-            let ms = now.saturating_sub(flight.since) as f64;
-            (len as f64 * ms / flight.loaded.max(1) as f64) as u64
-        };
-        self.flights.values().map(takes).min().map(|fastest| fastest.max(usual))
-    }
-
-    fn is_multipart(&self, file: FileId) -> bool {
-        self.uploads
-            .get(&file)
-            .and_then(|upload| upload.remote.as_ref())
-            .is_some_and(|remote| remote.multipart)
-    }
-
-    fn send(&mut self, now: u64, file: FileId, number: u32, is_hedge: bool) {
+    pub(super) fn send(&mut self, now: u64, file: FileId, number: u32, is_hedge: bool) {
         let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) else {
             return;
         };
@@ -175,7 +136,18 @@ impl Machine {
         let look_at = Some(now.saturating_add(QUIET_MS));
         self.flights.insert(
             put,
-            Flight { file, number, loaded: 0, len, since: now, moved: now, is_hedge, stalled_at, look_at },
+            Flight {
+                file,
+                number,
+                loaded: 0,
+                len,
+                since: now,
+                moved: now,
+                is_hedge,
+                stalled_at,
+                in_doubt: false,
+                look_at,
+            },
         );
         self.changed.insert(file, ());
         self.effects.push_back(Effect::Put { put, file, range, grant });
@@ -191,6 +163,7 @@ impl Machine {
         if let Some(flight) = self.flights.get_mut(&put) {
             flight.loaded = loaded;
             flight.moved = now;
+            flight.in_doubt = false;
             flight.stalled_at = now.saturating_add(patience);
             flight.look_at = Some(now.saturating_add(QUIET_MS));
         }
@@ -279,19 +252,24 @@ impl Machine {
         if let Some(twin) =
             self.flights.values_mut().find(|other| (other.file, other.number) == (file, number))
         {
-            // The other one may still make it, and now counts for both.
+            // The other one may still make it, and now counts for both. What has failed once is not tried over and over
+            // beside it.
             twin.is_hedge = false;
+            self.hedge_after = now.saturating_add(HEDGE_AGAIN_MS);
             return;
         }
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
         let (mut remedy, error) = failure.judge(number, remote.provider);
         let trouble = remote.parts.failed(number, remedy == Remedy::Resign);
-        if trouble.refusals >= MAX_REFUSALS || (trouble.tries >= MAX_TRIES && !self.is_offline) {
+        // An answer shows that there is a network after all.
+        let is_excused = self.is_offline && !matches!(failure, PutFailure::Refused { .. });
+        if trouble.refusals >= MAX_REFUSALS || (trouble.tries >= MAX_TRIES && !is_excused) {
             remedy = Remedy::Fail;
         }
         match remedy {
-            Remedy::Shrink if flight.len > remote.smallest_part => {
+            // One that is larger than was asked for last time cannot be cut smaller.
+            Remedy::Shrink if flight.len > remote.smallest_part && flight.len <= upload.largest_part => {
                 // Parts are numbered by their size, so that what is stored is of no use.
                 upload.largest_part = (flight.len / 2).max(remote.smallest_part);
                 self.start_anew(file);
@@ -341,8 +319,19 @@ impl Machine {
         }
     }
 
+    /// After a time that nobody heard of, parts have a moment to show that they still move: it may have been a sleep, which
+    /// no connection outlives, or a hidden page whose timers came late.
+    pub(super) fn doubt_puts(&mut self, now: u64) {
+        for flight in self.flights.values_mut() {
+            flight.in_doubt = true;
+            flight.stalled_at = now.saturating_add(DOUBT_MS);
+            flight.look_at = None;
+        }
+    }
+
     pub(super) fn expire_puts(&mut self, now: u64) {
         self.count_connections(now);
+        self.call_back(&|flight| flight.in_doubt && flight.stalled_at <= now);
         let stalled = self.flights.iter().filter(|(_, flight)| flight.stalled_at <= now);
         let stalled: Vec<_> = stalled.map(|(put, _)| *put).collect();
         for put in stalled {
@@ -357,14 +346,6 @@ impl Machine {
             }
             self.probe(now, file);
         }
-    }
-}
-
-impl Flight {
-    /// Milliseconds until all has left, at the speed so far.
-    fn left_ms(&self, now: u64) -> u64 {
-        let left = self.len.saturating_sub(self.loaded) as f64;
-        (now.saturating_sub(self.since) as f64 * left / self.loaded.max(1) as f64) as u64
     }
 }
 

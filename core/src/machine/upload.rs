@@ -17,8 +17,8 @@ pub(super) enum Phase {
     Creating,
     /// To be listed, because what the store holds may have changed; with the parts told so far.
     ToList(Vec<ListedPart>, Option<u32>),
-    /// In a `list` call.
-    Listing(Vec<ListedPart>),
+    /// In a `list` call; with the parts told so far, and where this page begins.
+    Listing(Vec<ListedPart>, Option<u32>),
     /// Parts go up.
     Sending,
     /// All parts are stored; the file is looked at once more.
@@ -51,6 +51,9 @@ pub(super) struct Remote {
 /// More looks at the store's parts would show the same.
 const MAX_LISTINGS: u32 = 3;
 
+/// A store that has lost parts so often does not keep them, or a browser does not send them.
+pub(super) const MAX_LOSSES: u32 = 10;
+
 #[derive(Debug)]
 pub(super) struct Upload {
     pub(super) info: NewUpload,
@@ -71,6 +74,8 @@ pub(super) struct Upload {
     pub(super) largest_part: u64,
     /// How often the store's parts were looked at because it would not join ours.
     pub(super) listings: u32,
+    /// How often its list lacked parts that it had taken.
+    pub(super) losses: u32,
     /// What is being waited out, for the person to know.
     pub(super) trouble: Option<Kind>,
 }
@@ -89,6 +94,7 @@ impl Upload {
             is_second: false,
             largest_part: u64::MAX,
             listings: 0,
+            losses: 0,
             trouble: None,
         }
     }
@@ -114,7 +120,7 @@ impl Upload {
         self.phase = Phase::Queued;
         self.remote = None;
         self.shown = 0;
-        self.settle();
+        self.losses = 0;
     }
 
     /// Ends what only a running upload has.

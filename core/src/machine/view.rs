@@ -104,7 +104,7 @@ impl Upload {
     pub(super) fn view(&self, now: u64, all_paused: bool) -> View {
         let (stage, error, object) = match &self.phase {
             Phase::Queued | Phase::Creating => (Stage::Queued, None, None),
-            Phase::ToList(..) | Phase::Listing(_) | Phase::Sending => (Stage::Uploading, None, None),
+            Phase::ToList(..) | Phase::Listing(..) | Phase::Sending => (Stage::Uploading, None, None),
             Phase::Checking | Phase::ToComplete | Phase::Completing => (Stage::Completing, None, None),
             Phase::Done(object) => (Stage::Done, None, Some(object.clone())),
             Phase::Failed(error) => (Stage::Failed, Some(error.clone()), None),

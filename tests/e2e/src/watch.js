@@ -3,7 +3,9 @@ if (!window.__events) {
   window.__events = [];
   window.__errors = [];
   const widget = () => document.querySelector('windlass-upload');
-  const note = (kind, what) => window.__errors.push(`${kind}: ${what?.stack ?? what?.message ?? what}`.slice(0, 2000));
+  // Only some engines repeat the message in the stack.
+  const note = (kind, what) =>
+    window.__errors.push(`${kind}: ${what?.message ?? what} ${what?.stack ?? ''}`.slice(0, 2000));
 
   for (const type of ['windlass-progress', 'windlass-complete', 'windlass-error']) {
     document.addEventListener(type, (event) => {

@@ -96,7 +96,7 @@ faults! {
     Sleep,
     /// A portal answers for the backend.
     Portal,
-    /// The page is hidden: its timers run once a minute, and progress is told once a second.
+    /// The page is hidden: its timers run once a minute, and progress is told once a second or a minute.
     Hidden,
     /// The page is loaded anew, and the person chooses the files again.
     Reload,

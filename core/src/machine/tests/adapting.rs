@@ -187,39 +187,95 @@ fn the_next_part_begins_while_one_only_waits_for_its_answer() {
     world.refuse(put, 503);
     let put = *world.puts.keys().next().unwrap();
     world.tell(Event::PutProgress { put, loaded: len });
-    world.now += 60_000;
+    world.now += 10_000;
     world.tell(Event::Wake);
-    assert!(world.puts.len() < 6);
+    assert_eq!(world.puts.len(), 6);
 }
 
-/// Parts on their way after two of one size moved at these speeds for half a minute, when parts have taken some seconds.
-fn at_the_tail(speeds: [u64; 2]) -> usize {
+#[test]
+fn a_second_copy_that_fails_is_not_followed_by_a_third_at_once() {
     let mut world = World::new(7, 0);
-    world.add(&[40 * MIB]);
+    let (slow, hedge) = world.until_hedged([150_000, 2_000]);
+    let fast = *world.puts.keys().next().unwrap();
+    world.refuse(hedge, 500);
+    for (seconds, copies) in [(0, 2), (5, 2), (11, 3)] {
+        world.now += seconds * 1000;
+        world.tell(Event::PutProgress { put: fast, loaded: 1_000_000 + seconds * 150_000 });
+        world.tell(Event::PutProgress { put: slow, loaded: 10_000 + seconds * 2_000 });
+        assert_eq!(world.puts.len(), copies, "after {seconds} s");
+    }
+}
+
+#[test]
+fn a_part_size_that_the_stores_limits_force_is_not_tried_for_ever() {
+    let mut world = World::adapting();
+    // 10,000 parts of 200 MB.
+    world.add(&[2_000_000_000_000]);
+    for _ in 0..20 {
+        if world.stage(FileId(1)) == Some(Stage::Failed) {
+            return;
+        }
+        world.until_something_is_sent();
+        let put = *world.puts.keys().next().unwrap();
+        world.refuse(put, 413);
+    }
+    panic!("it begins anew for ever");
+}
+
+#[test]
+fn what_left_before_there_was_a_cap_is_not_owed_to_it() {
+    let mut world = World::new(7, 0);
+    world.add(&[400 * MIB]);
     world.until_something_is_sent();
-    while world.puts.len() > 2 || world.stage(FileId(1)) == Some(Stage::Queued) || !world.calls.is_empty() {
-        if let Some(call) = world.calls.keys().next().copied() {
-            world.answer(call);
-        } else {
-            world.now += 2_000;
-            let put = *world.puts.keys().next().unwrap();
-            world.end(put, Ok(Stored::default()));
-        }
+    while world.puts.iter().all(|(_, (_, range, _))| range.start < 200 * MIB) {
+        world.step();
     }
-    assert_eq!(world.puts.len(), 2);
-    let began = world.now;
-    let puts: Vec<_> = world.puts.keys().copied().collect();
-    while world.now < began + 30_000 && world.puts.len() == 2 {
-        world.now += 500;
-        for (put, speed) in puts.iter().zip(speeds) {
-            world.tell(Event::PutProgress { put: *put, loaded: (world.now - began) * speed / 1000 });
-        }
+    world.tell(Event::Configure(Config { max_concurrent: 4, max_bytes_per_second: Some(5 * MIB) }));
+    while let Some(put) = world.puts.keys().next().copied() {
+        world.end(put, Ok(Stored::default()));
     }
-    world.puts.len()
+    let waits = world.machine.next_deadline().unwrap() - world.now;
+    assert!(waits < 5_000, "it waits {waits} ms");
+}
+
+impl World {
+    /// Two parts of one size are left, in a world where parts have taken some seconds, and move at these speeds until one
+    /// of them is sent again or half a minute is over.
+    fn at_the_tail(&mut self, speeds: [u64; 2]) -> Vec<PutId> {
+        self.add(&[40 * MIB]);
+        self.until_something_is_sent();
+        while self.puts.len() > 2 || !self.calls.is_empty() {
+            if let Some(call) = self.calls.keys().next().copied() {
+                self.answer(call);
+            } else {
+                self.now += 2_000;
+                let put = *self.puts.keys().next().unwrap();
+                self.end(put, Ok(Stored::default()));
+            }
+        }
+        let began = self.now;
+        let puts: Vec<_> = self.puts.keys().copied().collect();
+        while self.now < began + 30_000 && self.puts.len() == 2 {
+            self.now += 500;
+            for (put, speed) in puts.iter().zip(speeds) {
+                self.tell(Event::PutProgress { put: *put, loaded: (self.now - began) * speed / 1000 });
+            }
+        }
+        puts
+    }
+
+    /// The slow one of two, and its second copy.
+    fn until_hedged(&mut self, speeds: [u64; 2]) -> (PutId, PutId) {
+        let puts = self.at_the_tail(speeds);
+        (*puts.last().unwrap(), *self.puts.keys().find(|put| !puts.contains(put)).unwrap())
+    }
 }
 
 #[test]
 fn a_part_that_crawls_beside_another_is_sent_twice_and_a_line_that_crawls_gets_no_more_to_carry() {
-    assert_eq!(at_the_tail([150_000, 2_000]), 3);
-    assert_eq!(at_the_tail([4_000, 4_000]), 2);
+    for (speeds, copies) in [([150_000, 2_000], 3), ([4_000, 4_000], 2)] {
+        let mut world = World::new(7, 0);
+        world.at_the_tail(speeds);
+        assert_eq!(world.puts.len(), copies);
+    }
 }

@@ -40,49 +40,6 @@ fn a_wrong_address_is_told_soon() {
 }
 
 #[test]
-fn without_a_network_nothing_is_given_up_and_its_return_is_used_at_once() {
-    let mut world = World::new(7, 0);
-    world.tell(Event::Network { online: false });
-    world.add(&[40 * MIB]);
-    for _ in 0..50 {
-        world.now = world.machine.next_deadline().unwrap_or(world.now);
-        world.tell(Event::Wake);
-        if let Some((call, _)) = world.calls.pop_first() {
-            world.tell(Event::Answered { call, answer: Err(CallFailure::NoAnswer) });
-        }
-    }
-    assert!(world.now > 60_000 && world.calls.is_empty());
-    world.tell(Event::Network { online: true });
-    assert!(!world.calls.is_empty(), "it waits for its next look");
-    while world.puts.is_empty() {
-        world.step();
-    }
-    world.tell(Event::Network { online: false });
-    // Longer than the tries of a part would last.
-    let ends = world.now + 20 * 60_000;
-    while world.now < ends {
-        let puts: Vec<_> = std::mem::take(&mut world.puts).into_keys().collect();
-        for put in puts {
-            world.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
-        }
-        let probes: Vec<_> = std::mem::take(&mut world.probes).into_keys().collect();
-        for probe in probes {
-            world.tell(Event::Probed { probe, readable: true });
-        }
-        while let Some((call, _)) = world.calls.pop_first() {
-            world.tell(Event::Answered { call, answer: Err(CallFailure::NoAnswer) });
-        }
-        world.now = world.machine.next_deadline().unwrap();
-        world.tell(Event::Wake);
-    }
-    let view = world.machine.view(FileId(1), world.now).unwrap();
-    assert_eq!((view.stage, view.trouble), (Stage::Uploading, Some(Kind::Network)));
-    world.tell(Event::Network { online: true });
-    world.settle();
-    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
-}
-
-#[test]
 fn a_changed_file_fails_at_once_and_leaves_nothing_at_the_store() {
     let mut world = World::new(7, 0);
     world.add(&[40 * MIB]);
@@ -227,67 +184,19 @@ fn files_are_created_in_the_order_the_person_wants() {
     assert!(created.starts_with(&["20", "19", "1"]), "{created:?}");
 }
 
-/// The world with one big file and all slots taken.
-fn busy() -> World {
-    let mut world = World::new(7, 0);
-    world.add(&[400 * MIB]);
-    while world.puts.len() < SLOTS {
-        world.step();
-    }
-    world
-}
-
 #[test]
-fn a_sleep_restarts_what_was_on_its_way_and_blames_nobody() {
+fn a_preferred_file_does_not_wait_for_others_to_end() {
     let mut world = busy();
-    let before: Vec<_> = world.puts.keys().copied().collect();
-    world.now += 8 * 3600 * 1000;
-    world.tell(Event::Wake);
-    assert!(world.puts.keys().all(|put| !before.contains(put)), "no connection outlives a sleep");
-    let view = world.machine.view(FileId(1), world.now).unwrap();
-    assert_eq!((view.stage, view.trouble), (Stage::Uploading, None));
-    world.settle();
-    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
-}
-
-#[test]
-fn a_busy_store_gets_fewer_parts_at_once() {
-    let mut world = busy();
-    let put = *world.puts.keys().next().unwrap();
-    world.puts.remove(&put);
-    let failure = PutFailure::Refused { status: 503, body: String::new(), retry_after: None };
-    world.tell(Event::PutEnded { put, result: Err(failure) });
-    assert_eq!(world.machine.slots(), SLOTS / 2);
-    world.settle();
-    assert_eq!((world.machine.slots(), world.stage(FileId(1))), (SLOTS, Some(Stage::Done)));
-}
-
-#[test]
-fn the_slow_last_part_is_sent_twice_and_the_first_to_arrive_counts() {
-    let mut world = busy();
-    let slow = *world.puts.keys().next().unwrap();
-    world.now += 100;
-    world.tell(Event::PutProgress { put: slow, loaded: 1 });
-    let others = |world: &World| world.puts.keys().copied().filter(|put| *put != slow).collect::<Vec<_>>();
-    while world.puts.values().filter(|(.., grant)| grant.number == 1).count() < 2 {
-        world.now += 50;
-        world.tell(Event::Wake);
+    world.add(&[400 * MIB; 6]);
+    while world.stage(FileId(6)) != Some(Stage::Uploading) && world.now < 60_000 {
+        world.tell(Event::Prioritize(FileId(6), 1));
         for call in world.calls.keys().copied().collect::<Vec<_>>() {
             world.answer(call);
         }
-        for put in others(&world) {
-            if world.puts.get(&put).is_some_and(|(.., grant)| grant.number != 1) {
-                world.end_put(put);
-            }
-        }
-        assert!(world.now < 200_000, "no second try");
+        world.now += 50;
+        world.tell(Event::Wake);
     }
-    assert_eq!(others(&world).len(), 1, "nothing else was left to send");
-    let hedge = *others(&world).first().unwrap();
-    world.end_put(hedge);
-    assert!(!world.puts.contains_key(&slow), "the slow one is stopped");
-    world.settle();
-    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
+    assert_eq!(world.stage(FileId(6)), Some(Stage::Uploading), "nobody has ended");
 }
 
 #[test]

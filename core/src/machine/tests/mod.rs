@@ -2,11 +2,13 @@
 
 mod adapting;
 mod cases;
+mod faults;
 mod properties;
 
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::error::Status;
 use crate::protocol::{
     AbortAnswer, CompleteAnswer, CompleteOutcome, CreateAnswer, CreateOutcome, Grant, GrantMethod,
     ListAnswer, ListedPart, Method, Problem, Provider, SecretUrl, SignAnswer, SignOutcome,
@@ -281,6 +283,16 @@ impl World {
         }
         panic!("it does not come to an end: {:?}", self.machine);
     }
+}
+
+/// The world with one big file and all slots taken.
+fn busy() -> World {
+    let mut world = World::new(7, 0);
+    world.add(&[400 * MIB]);
+    while world.puts.len() < SLOTS {
+        world.step();
+    }
+    world
 }
 
 /// The rule of liveness: there is a deadline, or an answer is awaited, or all that is not over waits for the person.

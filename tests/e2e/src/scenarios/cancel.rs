@@ -40,6 +40,34 @@ pub(crate) async fn leaves_nothing(cx: &Cx<'_>) -> Result<()> {
     check::quiet(&page).await
 }
 
+/// The app takes the element out of the page while eight files go up or wait: none leaves anything at the store.
+pub(crate) async fn element_removed(cx: &Cx<'_>) -> Result<()> {
+    let mut files = Vec::new();
+    for number in 1..=8 {
+        files.push(cx.lab.files.shared(&format!("of eight {number}.bin"), 12 * MIB).await?);
+    }
+    let (world, page) = cx.start().await?;
+    world.store.set_rule(rules::slow_puts(MIB));
+    let paths: Vec<_> = files.iter().map(|file| &*file.path).collect();
+    page.give_files(&paths).await?;
+    let began = Instant::now();
+    while world.open_uploads()?.is_empty() {
+        ensure!(began.elapsed() < Duration::from_secs(20), "nothing is open at the store");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    page.js("document.querySelector('windlass-upload').remove();", vec![]).await?;
+    // First what was under way has to arrive.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    wait_freed(&world, Duration::from_secs(10)).await?;
+    let creates = world.front.records().iter().filter(|call| call.seen.is_call("create")).count();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    wait_freed(&world, Duration::from_secs(1)).await?;
+    let later = world.front.records().iter().filter(|call| call.seen.is_call("create")).count();
+    ensure!(creates == later, "more files were created for nobody");
+    ensure!(world.objects()?.is_empty(), "an object was left: {:?}", world.objects()?);
+    check::quiet(&page).await
+}
+
 async fn wait_freed(world: &World, limit: Duration) -> Result<()> {
     let began = Instant::now();
     loop {

@@ -30,3 +30,27 @@ pub(crate) async fn events(cx: &Cx<'_>) -> Result<()> {
     ensure!(ids.contains(&row.id), "the row's id is another one: {row:?}");
     Ok(())
 }
+
+/// What the developer gets wrong is told at once, by name, and before anything is sent.
+pub(crate) async fn bad_options(cx: &Cx<'_>) -> Result<()> {
+    let (world, page) = cx.start().await?;
+    for (set, told) in [
+        ("headers = { 'a b': 'x' }", "headers: a b is no name"),
+        ("headers = { Authorization: 'Bearer \\u0142' }", "headers: Authorization"),
+        ("headers = { Authorization: 'two\\nlines' }", "headers: Authorization"),
+        ("maxConcurrent = 65", "maxConcurrent is not"),
+        ("endpoint = ' '", "endpoint is empty"),
+    ] {
+        let script = format!(
+            "const element = document.querySelector('windlass-upload');
+            element.headers = {{}};
+            window.__errors.length = 0;
+            element.{set};"
+        );
+        page.js(&script, vec![]).await?;
+        let errors = page.errors().await?;
+        ensure!(errors.iter().any(|error| error.contains(told)), "{set} brought {errors:?}");
+    }
+    ensure!(!world.front.records().iter().any(|call| call.seen.is_call("create")), "something was sent");
+    Ok(())
+}
