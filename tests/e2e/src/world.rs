@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub store: Store,
     /// The store speaks HTTP/2.
     pub http2: bool,
+    /// `--grant-seconds`.
+    pub grant_seconds: Option<u64>,
 }
 
 /// A running server and what surrounds it. Ends with its owner.
@@ -70,6 +72,9 @@ impl World {
         server.args(["--allow-origin", &front.url()]);
         if let Some(bytes) = options.max_size {
             server.args(["--max-size", &bytes.to_string()]);
+        }
+        if let Some(seconds) = options.grant_seconds {
+            server.args(["--grant-seconds", &seconds.to_string()]);
         }
         if options.store == Store::Embedded {
             let store_addr = SocketAddr::from(([127, 0, 0, 1], free_port().await?));

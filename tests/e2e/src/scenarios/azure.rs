@@ -10,8 +10,6 @@ use crate::files::{MIB, TestFile, sha256};
 use crate::page::Page;
 use crate::world::{Options, Store};
 
-const AZURITE: Options = Options { max_size: None, disk_mib: None, store: Store::Azurite, http2: false };
-
 /// Blocks, a single blob and an empty one are read back as they were.
 pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
     let store = cx.lab.azurite().await?;
@@ -19,7 +17,7 @@ pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
     for (name, size) in [("forty.bin", 40 * MIB), ("one mib.bin", MIB), ("empty.txt", 0)] {
         files.push(cx.lab.files.shared(name, size).await?);
     }
-    let (_world, page) = cx.start_with(AZURITE).await?;
+    let (_world, page) = cx.start_with(Options { store: Store::Azurite, ..Options::default() }).await?;
     let paths: Vec<_> = files.iter().map(|file| &*file.path).collect();
     page.give_files(&paths).await?;
     let ended = |row: &crate::page::Row| matches!(&*row.phase, "done" | "failed");
@@ -52,7 +50,7 @@ async fn is_stored(cx: &Cx<'_>, page: &Page, file: &TestFile) -> Result<()> {
 pub(crate) async fn canceled(cx: &Cx<'_>) -> Result<()> {
     let store = cx.lab.azurite().await?;
     let file = cx.lab.files.shared("three hundred.bin", 300 * MIB).await?;
-    let (_world, page) = cx.start_with(AZURITE).await?;
+    let (_world, page) = cx.start_with(Options { store: Store::Azurite, ..Options::default() }).await?;
     let before = store.blobs(true).await?;
     page.give_files(&[&file.path]).await?;
     let began = Instant::now();

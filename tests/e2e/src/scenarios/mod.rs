@@ -15,6 +15,7 @@ mod refusals;
 mod several;
 mod shots;
 mod sizes;
+mod tamper;
 mod two_gib;
 
 use std::future::Future;
@@ -80,6 +81,9 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(refusals::each_its_sentence, "refusals", 240),
         scenario!(bad_answers::calls, "bad_answers", 240),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
+        scenario!(tamper::told, "tampered_grants", 120),
+        // No browser is asked anything; the table is the same whichever runs beside it.
+        scenario!(tamper::table, "tamper_table", 90, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
         scenario!(disk_changes::truncated, "file_truncated", 90),
