@@ -11,7 +11,7 @@ use rusty_s3::{Bucket, Credentials, UrlStyle};
 
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::secret::{SHORTEST, Secret};
-use crate::store::Account;
+use crate::store::{Account, ServiceAccount};
 
 /// The longest that `SigV4` lets a presigned URL live.
 const WEEK: u64 = 7 * 24 * 60 * 60;
@@ -28,10 +28,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub page: Option<PathBuf>,
     /// Folder of the embedded store; objects are plain files under DIR/uploads.
-    #[arg(long, value_name = "DIR", default_value = "./windlass-data", conflicts_with_all = ["s3_endpoint", "azure_container"])]
+    #[arg(long, value_name = "DIR", default_value = "./windlass-data", conflicts_with_all = ["s3_endpoint", "azure_container", "gcs_bucket"])]
     pub data: PathBuf,
     /// Address of the embedded store.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with_all = ["s3_endpoint", "azure_container"])]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with_all = ["s3_endpoint", "azure_container", "gcs_bucket"])]
     pub store_listen: SocketAddr,
     /// Sign for this S3-compatible store instead of the embedded one. Takes `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `WINDLASS_SECRET` from the environment.
@@ -53,6 +53,18 @@ pub struct Args {
     /// The account's URL, if it is not `https://ACCOUNT.blob.core.windows.net`.
     #[arg(long, value_name = "URL", requires = "azure_container")]
     pub azure_endpoint: Option<String>,
+    /// Sign for this bucket of Google Cloud Storage instead of the embedded store. Takes `GOOGLE_APPLICATION_CREDENTIALS`,
+    /// the key file of a service account, and `WINDLASS_SECRET` from the environment.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["s3_endpoint", "azure_container"])]
+    pub gcs_bucket: Option<String>,
+    /// Scheme and host of the XML API.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "gcs_bucket",
+        default_value = "https://storage.googleapis.com"
+    )]
+    pub gcs_endpoint: String,
     /// Where browsers reach the store, if not where this server does: scheme, host and port.
     #[arg(long, value_name = "URL")]
     pub public_store_url: Option<String>,
@@ -89,6 +101,9 @@ impl Args {
     fn store(self, env: &impl Fn(&str) -> Option<String>) -> Result<StoreConfig, ConfigError> {
         if let Some(container) = self.azure_container {
             return azure(container, self.azure_endpoint.as_deref(), env);
+        }
+        if let Some(bucket) = self.gcs_bucket {
+            return gcs(bucket, &self.gcs_endpoint, env);
         }
         let (Some(endpoint), Some(bucket)) = (self.s3_endpoint, self.bucket) else {
             return Ok(StoreConfig::Embedded { data: self.data, listen: self.store_listen });
@@ -153,6 +168,35 @@ fn azure(
     let usual = format!("https://{}.blob.core.windows.net", name.trim());
     let endpoint = http_url("--azure-endpoint", endpoint.unwrap_or(&usual))?;
     Ok(StoreConfig::Azure { endpoint, container, account })
+}
+
+fn gcs(
+    bucket: String,
+    endpoint: &str,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<StoreConfig, ConfigError> {
+    let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    if bucket.len() < 3 || !bucket.bytes().all(is_name) {
+        return Err(ConfigError::new(
+            "--gcs-bucket is not a bucket's name: 3 or more small letters, digits, dashes, underscores and dots.",
+        ));
+    }
+    let none = || {
+        ConfigError::new(
+            "GOOGLE_APPLICATION_CREDENTIALS is not set. Set it to the key file of a service account that may write to \
+             --gcs-bucket.",
+        )
+    };
+    let file = env("GOOGLE_APPLICATION_CREDENTIALS").ok_or_else(none)?;
+    let wrong = |_| ConfigError::new("The file that GOOGLE_APPLICATION_CREDENTIALS names cannot be read.");
+    let text = std::fs::read_to_string(file).map_err(wrong)?;
+    let odd = || {
+        ConfigError::new(
+            "The file that GOOGLE_APPLICATION_CREDENTIALS names is not the JSON key of a service account.",
+        )
+    };
+    let account = ServiceAccount::from_key_file(&text).ok_or_else(odd)?;
+    Ok(StoreConfig::Gcs { endpoint: http_url("--gcs-endpoint", endpoint)?, bucket, account })
 }
 
 fn http_url(flag: &str, text: &str) -> Result<Url, ConfigError> {
@@ -259,6 +303,25 @@ mod tests {
         refused(&["--azure-container", "box", "--data", "x"], &env, "--data");
         let odd = [env[0], ("AZURE_STORAGE_KEY", "?"), env[2]];
         refused(&["--azure-container", "box"], &odd, "AZURE_STORAGE_KEY is not a key");
+    }
+
+    #[test]
+    fn takes_googles_key_file_from_the_environment() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
+        let key = format!("{folder}/gcs-test_service_account.not-a-test.json");
+        let env = [("GOOGLE_APPLICATION_CREDENTIALS", &*key), KEYS[2]];
+        let StoreConfig::Gcs { endpoint, .. } = config(&["--gcs-bucket", "box"], &env).unwrap().store else {
+            panic!()
+        };
+        assert_eq!(endpoint.as_str(), "https://storage.googleapis.com/");
+        refused(&["--gcs-bucket", "box"], &env[1..], "GOOGLE_APPLICATION_CREDENTIALS is not set");
+        refused(&["--gcs-bucket", "box"], &env[..1], "WINDLASS_SECRET is not set");
+        refused(&["--gcs-bucket", "No"], &env, "--gcs-bucket");
+        refused(&["--gcs-bucket", "box", "--azure-container", "box"], &env, "--azure-container");
+        let other = [("GOOGLE_APPLICATION_CREDENTIALS", &*format!("{folder}/README.md")), KEYS[2]];
+        refused(&["--gcs-bucket", "box"], &other, "is not the JSON key");
+        let none = [("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist"), KEYS[2]];
+        refused(&["--gcs-bucket", "box"], &none, "cannot be read");
     }
 
     #[test]

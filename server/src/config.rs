@@ -10,7 +10,7 @@ use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
 
 use crate::secret::Secret;
-use crate::store::Account;
+use crate::store::{Account, ServiceAccount};
 
 /// Everything that [`crate::start`] needs to know.
 #[derive(Debug, Clone)]
@@ -55,6 +55,15 @@ pub enum StoreConfig {
         style: UrlStyle,
         /// The keys to sign with.
         credentials: Credentials,
+    },
+    /// Google Cloud Storage.
+    Gcs {
+        /// Scheme and host of the XML API.
+        endpoint: Url,
+        /// The bucket, which must exist.
+        bucket: String,
+        /// The account to sign as.
+        account: ServiceAccount,
     },
     /// Azure Blob Storage.
     Azure {

@@ -1,5 +1,5 @@
-//! The reference backend of Windlass: signs what browsers send to a store, S3-compatible or Azure's, joins the parts, and
-//! brings an embedded store for trying it out. The bytes of the files never pass through the backend itself.
+//! The reference backend of Windlass: signs what browsers send to a store, S3-compatible, Azure's or Google's, joins the parts,
+//! and brings an embedded store for trying it out. The bytes of the files never pass through the backend itself.
 //!
 //! It keeps no session: an upload's id carries what the server has to know, signed.
 
@@ -28,12 +28,12 @@ pub use args::Args;
 pub use config::{Config, ConfigError, StoreConfig};
 pub use embedded::embedded_keys;
 pub use secret::Secret;
-pub use store::Account;
+pub use store::{Account, ServiceAccount};
 
 use embedded::Claim;
 use routes::Backend;
 use serve::{Listener, Servers};
-use store::{AzureStore, S3Store, Store};
+use store::{AzureStore, GcsStore, S3Store, Store};
 
 /// A server that is running until [`Running::shutdown`].
 #[derive(Debug)]
@@ -64,6 +64,7 @@ pub async fn start(config: Config) -> Result<Running, ConfigError> {
         StoreConfig::Embedded { .. } => open_embedded(&config, &mut servers).await?,
         StoreConfig::S3 { .. } => open_s3(&config)?,
         StoreConfig::Azure { .. } => open_azure(&config)?,
+        StoreConfig::Gcs { .. } => open_gcs(&config)?,
     };
     let limits = limits(&*opened.store, config.max_size);
     let origin = opened.store.public_origin();
@@ -136,6 +137,14 @@ fn open_azure(config: &Config) -> Result<Opened, ConfigError> {
     let store = Arc::new(AzureStore::new(inside, outside, name, account, config.grant)?);
     let objects = format!("container {container} at {endpoint}");
     Ok(Opened { store, secret: secret_of(config)?, objects, addr: None, claim: None })
+}
+
+fn open_gcs(config: &Config) -> Result<Opened, ConfigError> {
+    let StoreConfig::Gcs { endpoint, bucket, account } = &config.store else { return Err(no_store()) };
+    let outside = config.public_store_url.as_ref().unwrap_or(endpoint);
+    let store = GcsStore::new(endpoint, outside, bucket.clone(), account.clone(), config.grant)?;
+    let objects = format!("bucket {bucket} at {endpoint}");
+    Ok(Opened { store: Arc::new(store), secret: secret_of(config)?, objects, addr: None, claim: None })
 }
 
 /// The secret of a server whose store cannot keep one for it.

@@ -64,7 +64,7 @@ async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Probl
     };
     let mut parts = Vec::new();
     if size <= SINGLE {
-        parts.push(grant_whole(backend, &upload));
+        parts.push(grant_whole(backend, &upload).map_err(|error| refused(&error))?);
     } else {
         let created = backend.store.create(&upload.key, &upload.content_type).await;
         upload.store_id = Some(created.map_err(|error| refused(&error))?);
@@ -86,7 +86,7 @@ fn outcome(backend: &Backend, upload: Upload, parts: Vec<Grant>) -> Result<Creat
 }
 
 /// The one grant of an upload in a single request.
-pub(super) fn grant_whole(backend: &Backend, upload: &Upload) -> Grant {
+pub(super) fn grant_whole(backend: &Backend, upload: &Upload) -> Result<Grant, StoreError> {
     backend.store.grant_object(&upload.key, upload.size, &upload.content_type, upload.expires_at)
 }
 

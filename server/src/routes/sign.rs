@@ -34,13 +34,11 @@ fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>,
     let one = |part: &SignPart| {
         let SignPart { number, size } = *part;
         check(&upload, &backend.limits, number, size)?;
-        match upload.multipart() {
-            None => Ok(grant_whole(backend, &upload)),
-            Some(multipart) => backend
-                .store
-                .grant_part(multipart, number, size, upload.expires_at)
-                .map_err(|error| error.problem()),
-        }
+        let granted = match upload.multipart() {
+            None => grant_whole(backend, &upload),
+            Some(multipart) => backend.store.grant_part(multipart, number, size, upload.expires_at),
+        };
+        granted.map_err(|error| error.problem())
     };
     parts.iter().map(one).collect()
 }

@@ -16,7 +16,7 @@ use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUr
 
 use super::http::{Call, Http, JOIN, header};
 use super::sas::Account;
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime};
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime, xml};
 use crate::config::ConfigError;
 use crate::time::{millis, now_ms};
 
@@ -88,7 +88,7 @@ impl AzureStore {
     /// of it; `None` where an object is already. (Azurite takes blocks that wait for an object, but not in this call.)
     async fn displace(&self, key: &str) -> Result<Option<String>> {
         let mut call = Call { body: Some(block_list(std::iter::empty())), ..Call::new(Method::PUT) };
-        call.headers.push(("if-none-match", "*"));
+        call.headers.push(("if-none-match", "*".to_owned()));
         let response = self.http.send(&call, self.own(key, BLOCK_LIST, "w")).await?;
         let status = response.status();
         if matches!(status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) {
@@ -110,13 +110,13 @@ impl Store for AzureStore {
     }
 
     /// Put Blob.
-    fn grant_object(&self, key: &str, _size: u64, content_type: &str, until: u64) -> Grant {
+    fn grant_object(&self, key: &str, _size: u64, content_type: &str, until: u64) -> Result<Grant> {
         let mut headers = Map::new();
         headers.insert("x-ms-blob-type".to_owned(), "BlockBlob".to_owned());
         if !content_type.is_empty() {
             headers.insert("x-ms-blob-content-type".to_owned(), content_type.to_owned());
         }
-        self.grant(key, 1, &[], headers, until)
+        Ok(self.grant(key, 1, &[], headers, until))
     }
 
     /// Put Block.
@@ -152,7 +152,7 @@ impl Store for AzureStore {
         let body = block_list(parts.iter().map(|part| block_id(upload.id, part.number)));
         let mut call = Call { timeout: JOIN, body: Some(body), ..Call::new(Method::PUT) };
         if !upload.content_type.is_empty() {
-            call.headers.push(("x-ms-blob-content-type", upload.content_type));
+            call.headers.push(("x-ms-blob-content-type", upload.content_type.to_owned()));
         }
         self.http.text(call, self.own(upload.key, BLOCK_LIST, "w")).await.map(drop)
     }
@@ -161,7 +161,7 @@ impl Store for AzureStore {
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
         let Some(etag) = self.displace(upload.key).await? else { return Ok(()) };
         let mut call = Call::new(Method::DELETE);
-        call.headers.push(("if-match", &etag));
+        call.headers.push(("if-match", etag));
         match self.http.text(call, self.own(upload.key, &[], "d")).await {
             Ok(_) | Err(StoreError::Gone) => Ok(()),
             Err(error) => Err(error),
@@ -205,23 +205,18 @@ fn number_of(block: &str, upload: &str) -> Option<u32> {
 /// out, and with them what they would add to the object.
 fn waiting_blocks(body: &str, upload: &str) -> Result<Vec<ListedPart>> {
     let odd = || StoreError::Refused("its answer to Get Block List is not understood".to_owned());
-    let between = |text: &'_ str, tag: &str| -> Option<String> {
-        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-        rest.split_once(&format!("</{tag}>")).map(|(inside, _)| inside.to_owned())
-    };
     if !body.contains("<BlockList") {
         return Err(odd());
     }
-    let committed = between(body, "CommittedBlocks").unwrap_or_default();
+    let committed = xml::text(body, "CommittedBlocks").unwrap_or_default();
     if committed.contains("<Block>") {
         return Err(StoreError::Gone);
     }
-    let waiting = between(body, "UncommittedBlocks").unwrap_or_default();
     let mut parts = Vec::new();
-    for block in waiting.split("<Block>").skip(1) {
-        let name = between(block, "Name").ok_or_else(odd)?;
-        let size = between(block, "Size").and_then(|size| size.parse().ok()).ok_or_else(odd)?;
-        if let Some(number) = number_of(&name, upload) {
+    for block in xml::each(xml::text(body, "UncommittedBlocks").unwrap_or_default(), "Block") {
+        let name = xml::text(block, "Name").ok_or_else(odd)?;
+        let size = xml::text(block, "Size").and_then(|size| size.parse().ok()).ok_or_else(odd)?;
+        if let Some(number) = number_of(name, upload) {
             parts.push(ListedPart { number, size, etag: None });
         }
     }
@@ -258,7 +253,7 @@ mod tests {
         let url = grant.url.reveal();
         assert!(url.starts_with("https://acct.example/box/k/%C3%BC%20b.bin?comp=block&blockid="), "{url}");
         assert!(url.contains("&sp=w&") && url.contains("&spr=https&") && grant.headers.is_empty(), "{url}");
-        let whole = store().grant_object("k", 7, "text/plain", u64::MAX);
+        let whole = store().grant_object("k", 7, "text/plain", u64::MAX).unwrap();
         let header = |name| whole.headers.get(name).map(String::as_str);
         assert_eq!(header("x-ms-blob-type"), Some("BlockBlob"));
         assert_eq!(header("x-ms-blob-content-type"), Some("text/plain"));

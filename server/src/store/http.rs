@@ -25,14 +25,14 @@ const RECONNECTS: u32 = 2;
 pub(super) struct Http(Client);
 
 /// What the server asks beside the URL.
-pub(super) struct Call<'a> {
+pub(super) struct Call {
     pub(super) method: Method,
     pub(super) timeout: Duration,
-    pub(super) headers: Vec<(&'static str, &'a str)>,
+    pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Option<String>,
 }
 
-impl Call<'_> {
+impl Call {
     pub(super) const fn new(method: Method) -> Self {
         Self { method, timeout: ANSWER, headers: Vec::new(), body: None }
     }
@@ -54,7 +54,7 @@ impl Http {
     }
 
     /// The body of a success; everything else is an error.
-    pub(super) async fn text(&self, call: Call<'_>, url: Url) -> Result<String> {
+    pub(super) async fn text(&self, call: Call, url: Url) -> Result<String> {
         let response = self.send(&call, url).await?;
         let status = response.status();
         let body = response.bytes().await.map_err(unavailable)?;
@@ -79,12 +79,12 @@ impl Http {
     }
 
     /// Sends, and again if the connection never came about: then the store has seen nothing of it.
-    pub(super) async fn send(&self, call: &Call<'_>, url: Url) -> Result<Response> {
+    pub(super) async fn send(&self, call: &Call, url: Url) -> Result<Response> {
         let mut left = RECONNECTS;
         loop {
             let mut request = self.0.request(call.method.clone(), url.clone()).timeout(call.timeout);
             for (name, value) in &call.headers {
-                request = request.header(*name, *value);
+                request = request.header(*name, value);
             }
             if let Some(body) = &call.body {
                 request = request.body(body.clone());

@@ -5,9 +5,12 @@
 
 mod azure;
 mod error;
+mod gcs;
+mod goog4;
 mod http;
 mod s3;
 mod sas;
+mod xml;
 
 use std::time::Duration;
 
@@ -16,6 +19,8 @@ use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 pub(crate) use azure::AzureStore;
 pub(crate) use error::StoreError;
+pub(crate) use gcs::GcsStore;
+pub use goog4::ServiceAccount;
 pub(crate) use s3::S3Store;
 pub use sas::Account;
 
@@ -59,7 +64,7 @@ pub(crate) trait Store: Send + Sync {
     fn public_origin(&self) -> String;
 
     /// A grant to store the whole object, `size` bytes of this type, in one request.
-    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Grant;
+    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant>;
 
     /// A grant for one part of `size` bytes.
     fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant>;

@@ -65,14 +65,14 @@ impl Store for S3Store {
         self.outside.base_url().origin().ascii_serialization()
     }
 
-    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Grant {
+    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant> {
         let mut headers = Map::new();
         let mut action = self.outside.put_object(Some(&self.credentials), key);
         if !content_type.is_empty() {
             headers.insert("content-type".to_owned(), content_type.to_owned());
             action.headers_mut().insert("content-type", content_type);
         }
-        self.grant(action, 1, size, headers, until)
+        Ok(self.grant(action, 1, size, headers, until))
     }
 
     fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant> {
@@ -86,7 +86,7 @@ impl Store for S3Store {
         let mut call = Call::new(Method::POST);
         if !content_type.is_empty() {
             action.headers_mut().insert("content-type", content_type);
-            call.headers.push(("content-type", content_type));
+            call.headers.push(("content-type", content_type.to_owned()));
         }
         let body = self.http.text(call, action.sign(OWN)).await?;
         match CreateMultipartUpload::parse_response(&body) {
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_grant_ends_with_its_upload() {
         let until = now_ms() + 10_500;
-        let grant = store().grant_object("k/a", 0, "text/plain", until);
+        let grant = store().grant_object("k/a", 0, "text/plain", until).unwrap();
         assert!(grant.expires_at <= until && grant.url.reveal().contains("X-Amz-Expires=10&"));
         assert_eq!(grant.headers.get("content-type").map(String::as_str), Some("text/plain"));
     }

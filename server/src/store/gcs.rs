@@ -1,0 +1,248 @@
+//! Google Cloud Storage: multipart uploads of the XML API, with signed URLs.
+//!
+//! A signed URL binds the method, the object, the part and the headers, but not the length of the body: what a page has
+//! sent is looked at before it is joined.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use reqwest::{Method, Url};
+use windlass_core::map::Map;
+use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+
+use super::goog4::{Request, ServiceAccount};
+use super::http::{Call, Http, JOIN};
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime, xml};
+use crate::config::ConfigError;
+use crate::time::{millis, now_ms};
+
+/// A bucket and the key of an account that may write to it.
+#[derive(Debug, Clone)]
+pub(crate) struct GcsStore {
+    http: Http,
+    /// Scheme and host as the server reaches them.
+    inside: String,
+    /// As browsers reach them.
+    outside: String,
+    bucket: String,
+    account: ServiceAccount,
+    grant: Duration,
+}
+
+impl GcsStore {
+    pub(crate) fn new(
+        inside: &Url,
+        outside: &Url,
+        bucket: String,
+        account: ServiceAccount,
+        grant: Duration,
+    ) -> std::result::Result<Self, ConfigError> {
+        let origin = |url: &Url| url.origin().ascii_serialization();
+        let (inside, outside, http) = (origin(inside), origin(outside), Http::new(inside)?);
+        Ok(Self { http, inside, outside, bucket, account, grant })
+    }
+
+    fn url(&self, origin: &str, key: &str, what: What<'_>, lifetime: Duration) -> Result<Url> {
+        let path = format!("/{}/{key}", self.bucket);
+        let What { method, query, headers } = what;
+        let request = Request { method, origin, path: &path, query, headers };
+        let url = self.account.sign(request, Timestamp::now(), lifetime);
+        url.ok_or_else(|| StoreError::Refused("the service account's key cannot sign".to_owned()))
+    }
+
+    async fn ask(&self, key: &str, what: What<'_>, mut call: Call) -> Result<String> {
+        let url = self.url(&self.inside, key, what, OWN)?;
+        for (name, value) in what.headers {
+            call.headers.push((*name, (*value).to_owned()));
+        }
+        self.http.text(call, url).await
+    }
+
+    fn grant(&self, key: &str, number: u32, what: What<'_>, until: u64) -> Result<Grant> {
+        let now = now_ms();
+        let left = lifetime(now, until, self.grant);
+        let url = SecretUrl::new(self.url(&self.outside, key, what, left)?);
+        let mut headers = Map::new();
+        for (name, value) in what.headers {
+            headers.insert((*name).to_owned(), (*value).to_owned());
+        }
+        Ok(Grant {
+            number,
+            method: GrantMethod::Put,
+            url,
+            headers,
+            expires_at: now.saturating_add(millis(left)),
+        })
+    }
+}
+
+/// A request, but for where it goes.
+#[derive(Debug, Clone, Copy, Default)]
+struct What<'a> {
+    method: &'a str,
+    query: &'a [(&'a str, &'a str)],
+    headers: &'a [(&'static str, &'a str)],
+}
+
+/// The type as a header, where there is one.
+fn typed<'a>(
+    content_type: &'a str,
+    header: &'a mut [(&'static str, &'a str); 1],
+) -> &'a [(&'static str, &'a str)] {
+    header[0] = ("content-type", content_type);
+    if content_type.is_empty() { &[] } else { header }
+}
+
+#[async_trait]
+impl Store for GcsStore {
+    fn provider(&self) -> Provider {
+        Provider::Gcs
+    }
+
+    fn public_origin(&self) -> String {
+        self.outside.clone()
+    }
+
+    fn grant_object(&self, key: &str, _size: u64, content_type: &str, until: u64) -> Result<Grant> {
+        let mut header = [("", "")];
+        let headers = typed(content_type, &mut header);
+        self.grant(key, 1, What { method: "PUT", headers, ..What::default() }, until)
+    }
+
+    fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
+        let wire = number.to_string();
+        let query = &[("partNumber", wire.as_str()), ("uploadId", upload.id)];
+        self.grant(upload.key, number, What { method: "PUT", query, ..What::default() }, until)
+    }
+
+    async fn create(&self, key: &str, content_type: &str) -> Result<String> {
+        let mut header = [("", "")];
+        let what =
+            What { method: "POST", query: &[("uploads", "")], headers: typed(content_type, &mut header) };
+        let call = Call { body: Some(String::new()), ..Call::new(Method::POST) };
+        let body = self.ask(key, what, call).await?;
+        let id = xml::text(&body, "UploadId").filter(|id| !id.is_empty()).map(xml::plain);
+        id.ok_or_else(|| StoreError::Refused("its answer to a new upload is not understood".to_owned()))
+    }
+
+    async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage> {
+        let after = after.to_string();
+        let query = &[("max-parts", "1000"), ("part-number-marker", &after), ("uploadId", upload.id)];
+        let what = What { method: "GET", query, ..What::default() };
+        let body = self.ask(upload.key, what, Call::new(Method::GET)).await?;
+        page_of_parts(&body)
+    }
+
+    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()> {
+        let mut body = "<CompleteMultipartUpload>".to_owned();
+        for ListedPart { number, etag, .. } in parts {
+            let etag = etag.as_deref().unwrap_or_default().replace('&', "&amp;").replace('<', "&lt;");
+            // Writing into a `String` cannot fail.
+            let _ = write!(body, "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>");
+        }
+        body.push_str("</CompleteMultipartUpload>");
+        let what = What { method: "POST", query: &[("uploadId", upload.id)], ..What::default() };
+        let call = Call { timeout: JOIN, body: Some(body), ..Call::new(Method::POST) };
+        let answer = self.ask(upload.key, what, call).await?;
+        // As with S3, 200 may come before the end is known.
+        if answer.contains("<Error>") {
+            return Err(StoreError::from_answer(StatusCode::OK, &answer));
+        }
+        Ok(())
+    }
+
+    async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
+        let what = What { method: "DELETE", query: &[("uploadId", upload.id)], ..What::default() };
+        match self.ask(upload.key, what, Call::new(Method::DELETE)).await {
+            Ok(_) | Err(StoreError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Stored>> {
+        let what = What { method: "HEAD", ..What::default() };
+        self.http.head(self.url(&self.inside, key, what, OWN)?).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let what = What { method: "DELETE", ..What::default() };
+        match self.ask(key, what, Call::new(Method::DELETE)).await {
+            Ok(_) | Err(StoreError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A `ListPartsResult`.
+fn page_of_parts(body: &str) -> Result<PartPage> {
+    let odd = || StoreError::Refused("its answer to a list of parts is not understood".to_owned());
+    if xml::text(body, "ListPartsResult").is_none() {
+        return Err(odd());
+    }
+    let mut parts = Vec::new();
+    for part in xml::each(body, "Part") {
+        let number = |tag| xml::text(part, tag).and_then(|text| text.trim().parse::<u64>().ok());
+        let place = number("PartNumber").and_then(|number| u32::try_from(number).ok());
+        let (Some(place), Some(size)) = (place, number("Size")) else { return Err(odd()) };
+        parts.push(ListedPart { number: place, size, etag: xml::text(part, "ETag").map(xml::plain) });
+    }
+    let more = xml::text(body, "IsTruncated") == Some("true");
+    let next = parts.last().filter(|_| more).map(|part| part.number);
+    Ok(PartPage { parts, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY_FILE: &str = include_str!("../../tests/vectors/gcs-test_service_account.not-a-test.json");
+    const UPLOAD: Multipart<'_> = Multipart { key: "k/ü b.bin", id: "up/id=", content_type: "" };
+
+    fn store() -> GcsStore {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let account = ServiceAccount::from_key_file(KEY_FILE).unwrap();
+        let (inside, outside) = (url("http://127.0.0.1:1"), url("https://storage.googleapis.com"));
+        GcsStore::new(&inside, &outside, "box".to_owned(), account, Duration::from_mins(1)).unwrap()
+    }
+
+    #[test]
+    fn a_grant_is_for_one_part_of_one_object_at_the_browsers_host() {
+        let grant = store().grant_part(UPLOAD, 3, 42, u64::MAX).unwrap();
+        let url = grant.url.reveal();
+        assert!(
+            url.starts_with("https://storage.googleapis.com/box/k/%C3%BC%20b.bin?X-Goog-Algorithm="),
+            "{url}"
+        );
+        assert!(url.contains("&partNumber=3&uploadId=up%2Fid%3D&X-Goog-Signature="), "{url}");
+        assert!(url.contains("X-Goog-SignedHeaders=host&") && url.contains("X-Goog-Expires=60&"), "{url}");
+        let whole = store().grant_object("k", 7, "text/plain", u64::MAX).unwrap();
+        assert!(whole.url.reveal().contains("X-Goog-SignedHeaders=content-type%3Bhost"));
+        assert_eq!(whole.headers.get("content-type").map(String::as_str), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_list_tells_its_parts_and_whether_there_are_more() {
+        let part = |number, size| {
+            format!(
+                "<Part><PartNumber>{number}</PartNumber><ETag>&quot;t{number}&quot;</ETag><Size>{size}</Size></Part>"
+            )
+        };
+        let list = |more, parts: &str| {
+            format!(
+                "<?xml version='1.0'?><ListPartsResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>\
+                 <IsTruncated>{more}</IsTruncated>{parts}</ListPartsResult>"
+            )
+        };
+        let page = page_of_parts(&list(true, &[part(1, 9), part(4, 7)].concat())).unwrap();
+        let told: Vec<_> =
+            page.parts.iter().map(|part| (part.number, part.size, part.etag.as_deref())).collect();
+        assert_eq!((told, page.next), (vec![(1, 9, Some("\"t1\"")), (4, 7, Some("\"t4\""))], Some(4)));
+        assert_eq!(page_of_parts(&list(false, &part(1, 9))).unwrap().next, None);
+        for odd in ["", "<html>", &list(false, "<Part><Size>1</Size></Part>")] {
+            assert!(page_of_parts(odd).is_err(), "{odd}");
+        }
+    }
+}
