@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use crate::azurite::Azurite;
 use crate::engines::{Engine, Session};
 use crate::files::Files;
+use crate::gcs::Gcs;
 use crate::localstack::LocalStack;
 
 /// The run.
@@ -24,6 +25,7 @@ pub(crate) struct Lab {
     slots: [Mutex<Option<Session>>; 3],
     localstack: OnceCell<LocalStack>,
     azurite: OnceCell<Azurite>,
+    gcs: OnceCell<Gcs>,
     _scratch: TempDir,
 }
 
@@ -46,6 +48,7 @@ impl Lab {
             slots: Default::default(),
             localstack: OnceCell::new(),
             azurite: OnceCell::new(),
+            gcs: OnceCell::new(),
             _scratch: scratch,
         })
     }
@@ -83,6 +86,12 @@ impl Lab {
     /// The one `Azurite` of the run.
     pub(crate) async fn azurite(&self) -> Result<&Azurite> {
         self.azurite.get_or_try_init(Azurite::start).await
+    }
+
+    /// The one adapter from Google's dialect of the run, before the one `LocalStack`.
+    pub(crate) async fn gcs(&self) -> Result<&Gcs> {
+        let store = &self.localstack().await?.endpoint;
+        self.gcs.get_or_try_init(|| Gcs::start(store)).await
     }
 
     /// Closes the browsers; everything else ends by being dropped.

@@ -9,6 +9,7 @@ mod check;
 mod cx;
 mod engines;
 mod files;
+mod gcs;
 mod http;
 mod lab;
 mod localstack;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::azurite;
+use crate::gcs;
 use crate::lab::Lab;
 use crate::localstack;
 use crate::proc::{Proc, command, env_path, free_port};
@@ -25,6 +26,8 @@ pub(crate) enum Store {
     LocalStack,
     /// To Azurite, straight.
     Azurite,
+    /// To the adapter from Google's dialect, straight.
+    Gcs,
 }
 
 /// How the server is started.
@@ -202,16 +205,25 @@ async fn server_command(work_dir: &Path, data: &Path, disk_mib: Option<u64>) -> 
 
 /// The store that the run has started, its keys, and a secret, since this server keeps none.
 async fn sign_for(server: &mut Command, lab: &Lab, store: Store) -> Result<()> {
-    if store == Store::Azurite {
-        let store = lab.azurite().await?;
-        server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
-        server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).env("AZURE_STORAGE_KEY", azurite::KEY);
-    } else {
-        let store = lab.localstack().await?;
-        server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
-        server.args(["--region", localstack::REGION]);
-        server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
-        server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
+    match store {
+        Store::Embedded => return Ok(()),
+        Store::Azurite => {
+            let store = lab.azurite().await?;
+            server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
+            server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).env("AZURE_STORAGE_KEY", azurite::KEY);
+        }
+        Store::Gcs => {
+            let store = lab.gcs().await?;
+            server.args(["--gcs-endpoint", &store.endpoint, "--gcs-bucket", localstack::BUCKET]);
+            server.env("GOOGLE_APPLICATION_CREDENTIALS", gcs::key_file());
+        }
+        Store::LocalStack => {
+            let store = lab.localstack().await?;
+            server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
+            server.args(["--region", localstack::REGION]);
+            server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
+            server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
+        }
     }
     server.env("WINDLASS_SECRET", "only for the end-to-end tests");
     Ok(())

@@ -1,4 +1,4 @@
-//! The whole way against `LocalStack`, which checks signatures as AWS does.
+//! The whole way against `LocalStack`, which checks signatures as AWS does; and through the adapter from Google's dialect.
 
 use std::time::Duration;
 
@@ -12,10 +12,19 @@ use crate::world::{Options, Store};
 
 /// A multipart and a single upload are read back as they were; a canceled one leaves nothing.
 pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
+    up_and_back(cx, Store::LocalStack).await
+}
+
+/// The same, signed for Google.
+pub(crate) async fn as_google(cx: &Cx<'_>) -> Result<()> {
+    up_and_back(cx, Store::Gcs).await
+}
+
+async fn up_and_back(cx: &Cx<'_>, to: Store) -> Result<()> {
     let store = cx.lab.localstack().await?;
     let (large, small) =
         (cx.lab.files.shared("twelve.bin", 12 * MIB).await?, cx.lab.files.shared("one mib.bin", MIB).await?);
-    let (_world, page) = cx.start_with(Options { store: Store::LocalStack, ..Options::default() }).await?;
+    let (_world, page) = cx.start_with(Options { store: to, ..Options::default() }).await?;
     page.give_files(&[&large.path, &small.path]).await?;
     let ended = |row: &crate::page::Row| matches!(&*row.phase, "done" | "failed");
     let rows = page.wait_rows(2, Duration::from_secs(60), "ended", ended).await?;
@@ -31,13 +40,13 @@ pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
         ensure!(sha256(copy.path()).await? == file.sha256, "{} came back with other bytes", file.name);
     }
     check::quiet(&page).await?;
-    canceled(cx).await.context("canceled")
+    canceled(cx, to).await.context("canceled")
 }
 
-async fn canceled(cx: &Cx<'_>) -> Result<()> {
+async fn canceled(cx: &Cx<'_>, to: Store) -> Result<()> {
     let store = cx.lab.localstack().await?;
     let file = cx.lab.files.shared("three hundred.bin", 300 * MIB).await?;
-    let (_world, page) = cx.start_with(Options { store: Store::LocalStack, ..Options::default() }).await?;
+    let (_world, page) = cx.start_with(Options { store: to, ..Options::default() }).await?;
     page.give_files(&[&file.path]).await?;
     page.wait_percent(2.0, Duration::from_secs(30)).await?;
     cancel(&page).await?;

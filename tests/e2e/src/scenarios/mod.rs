@@ -89,6 +89,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(disk_changes::truncated, "file_truncated", 90),
         scenario!(disk_changes::rewritten, "file_rewritten", 90),
         scenario!(local_stack::round_trip, "localstack", 150),
+        scenario!(local_stack::as_google, "gcs", 150),
         scenario!(azure::round_trip, "azurite", 120),
         scenario!(azure::canceled, "azurite_cancel", 90),
         scenario!(shots::states, "shots", 90),

@@ -15,7 +15,7 @@ use crate::http;
 use crate::proxy::rules;
 use crate::world::{Options, Store, World};
 
-const STORES: [Store; 3] = [Store::Embedded, Store::LocalStack, Store::Azurite];
+const STORES: [Store; 4] = [Store::Embedded, Store::LocalStack, Store::Azurite, Store::Gcs];
 
 /// The part that a grant of the table is for.
 const PART: u64 = 5 * MIB;
@@ -47,11 +47,12 @@ impl Change {
     ];
 
     /// What the store should answer. A shared access signature of Azure's binds the blob, the time and the right to
-    /// write, and nothing else: the server looks at what was sent before it joins it.
+    /// write, and nothing else; a URL of Google's not the length: the server looks at what was sent before it joins
+    /// it.
     fn expected(self, store: Store) -> u16 {
         match (self, store) {
             (Self::None | Self::AddedHeader | Self::OtherPart | Self::OtherLength, Store::Azurite) => 201,
-            (Self::None, _) => 200,
+            (Self::OtherLength, Store::Gcs) | (Self::None, _) => 200,
             _ => 403,
         }
     }
@@ -104,9 +105,9 @@ async fn send(world: &World, change: Change) -> Result<u16> {
         request = request.header(name, value.as_str().unwrap_or_default());
     }
     if change == Change::AddedHeader {
-        request = request.header("x-amz-acl", "public-read");
+        request = request.header("x-amz-acl", "public-read").header("x-goog-acl", "public-read");
     }
-    let status = request.send().await?.status().as_u16();
+    let status = request.send().await.map_err(reqwest::Error::without_url)?.status().as_u16();
     call(world, "abort", json!({ "ids": [id] })).await?;
     Ok(status)
 }
@@ -143,7 +144,8 @@ fn other_block(id: &str) -> String {
 }
 
 fn sign_otherwise(url: &mut Url) -> Result<()> {
-    edit(url, "X-Amz-Signature", flip).or_else(|_| edit(url, "sig", flip))
+    let names = ["X-Amz-Signature", "X-Goog-Signature", "sig"];
+    names.iter().find_map(|name| edit(url, name, flip).ok()).context("the URL has no signature")
 }
 
 /// Another signature of the same form.

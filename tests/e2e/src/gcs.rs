@@ -1,0 +1,195 @@
+//! Google's dialect before a real store. Nothing in the registries speaks it and checks its signatures, so this adapter
+//! does the latter, by the published rules and the account's public key, and passes what is good on to `LocalStack`, whose
+//! multipart uploads have the same form (Google took them from S3).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use reqwest::Url;
+use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+
+use crate::http;
+use crate::localstack::{ACCESS_KEY, REGION, SECRET_KEY};
+
+/// The running adapter; ends with the run.
+#[derive(Debug)]
+pub(crate) struct Gcs {
+    /// Scheme and host of the XML API.
+    pub endpoint: String,
+}
+
+struct Shared {
+    store: Url,
+    public_key: UnparsedPublicKey<Vec<u8>>,
+    http: reqwest::Client,
+}
+
+/// The key file of the account, which Google publishes for tests.
+pub(crate) fn key_file() -> PathBuf {
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../server/tests/vectors");
+    PathBuf::from(vectors).join("gcs-test_service_account.not-a-test.json")
+}
+
+impl Gcs {
+    /// Stands before this store.
+    pub(crate) async fn start(store: &str) -> Result<Self> {
+        let shared =
+            Arc::new(Shared { store: store.parse()?, public_key: public_key()?, http: http::client() });
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&shared);
+                let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Ok(Self { endpoint })
+    }
+}
+
+fn public_key() -> Result<UnparsedPublicKey<Vec<u8>>> {
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(key_file())?)?;
+    let pem = file["private_key"].as_str().context("no key")?;
+    let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let pair = RsaKeyPair::from_pkcs8(&BASE64_STANDARD.decode(base64)?)
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref().to_vec()))
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    let mut answer = if request.method() == Method::OPTIONS {
+        Response::new(Full::default())
+    } else if let Err(why) = check(&shared, &request) {
+        let error = format!(
+            "<?xml version='1.0' encoding='UTF-8'?><Error><Code>SignatureDoesNotMatch</Code>\
+             <Message>{why}</Message></Error>"
+        );
+        let mut refused = Response::new(Full::from(error));
+        *refused.status_mut() = hyper::StatusCode::FORBIDDEN;
+        // Read to its end, or the browser would see a reset instead of the answer.
+        request.into_body().collect().await?;
+        refused
+    } else {
+        pass_on(&shared, request).await?
+    };
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "PUT"),
+        ("access-control-allow-headers", "content-type"),
+        ("access-control-expose-headers", "ETag"),
+        ("access-control-max-age", "3000"),
+    ] {
+        answer.headers_mut().insert(name, value.parse()?);
+    }
+    Ok(answer)
+}
+
+/// "V4 signatures": what was sent is what was signed, and its time is not over.
+fn check(shared: &Shared, request: &Request<Incoming>) -> Result<()> {
+    let query = request.uri().query().unwrap_or_default();
+    let (mut signed, mut signature) = (Vec::new(), None);
+    for pair in query.split('&') {
+        match pair.strip_prefix("X-Goog-Signature=") {
+            Some(hex) => signature = Some(hex),
+            None => signed.push(pair),
+        }
+    }
+    let of = |name: &str| {
+        let found = signed.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        found.with_context(|| format!("{name} is missing"))
+    };
+    let (date, names) = (of("X-Goog-Date")?, of("X-Goog-SignedHeaders")?.replace("%3B", ";"));
+    let begins: jiff::Timestamp = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)?
+        .to_zoned(jiff::tz::TimeZone::UTC)?
+        .timestamp();
+    let lifetime = std::time::Duration::from_secs(of("X-Goog-Expires")?.parse()?);
+    ensure!(jiff::Timestamp::now() <= begins + lifetime, "it has expired");
+    let mut lines = Vec::new();
+    for name in names.split(';') {
+        let value = request.headers().get(name).with_context(|| format!("{name} was not sent"))?.to_str()?;
+        let value = if name == "host" { value.split(':').next().unwrap_or_default() } else { value };
+        lines.push(format!("{name}:{value}\n"));
+    }
+    let own = request
+        .headers()
+        .keys()
+        .map(hyper::header::HeaderName::as_str)
+        .find(|name| name.starts_with("x-goog-") && !names.split(';').any(|signed| signed == *name));
+    ensure!(own.is_none(), "{own:?} was not signed");
+    let path = request.uri().path();
+    signed.sort_unstable();
+    let (method, signed) = (request.method(), signed.join("&"));
+    let canonical = format!("{method}\n{path}\n{signed}\n{}\n{names}\nUNSIGNED-PAYLOAD", lines.concat());
+    let day = date.get(..8).unwrap_or_default();
+    let digest = hex(&Sha256::digest(canonical));
+    let text = format!("GOOG4-RSA-SHA256\n{date}\n{day}/auto/storage/goog4_request\n{digest}");
+    let signature = unhex(signature.context("X-Goog-Signature is missing")?)?;
+    shared.public_key.verify(text.as_bytes(), &signature).map_err(|_| anyhow::anyhow!("another signature"))
+}
+
+/// The same request as AWS signs it.
+async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let mut url = shared.store.clone();
+    url.set_path(head.uri.path());
+    let asked = Url::parse(&format!("http://store{}", head.uri))?;
+    let query: Vec<_> =
+        asked.query_pairs().into_owned().filter(|(name, _)| !name.starts_with("X-Goog-")).collect();
+    let method = match head.method.as_str() {
+        "GET" => rusty_s3::Method::Get,
+        "HEAD" => rusty_s3::Method::Head,
+        "POST" => rusty_s3::Method::Post,
+        "DELETE" => rusty_s3::Method::Delete,
+        _ => rusty_s3::Method::Put,
+    };
+    let pairs = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let url = rusty_s3::signing::sign(
+        &jiff::Timestamp::now(),
+        method,
+        url,
+        ACCESS_KEY,
+        SECRET_KEY,
+        None,
+        REGION,
+        600,
+        pairs,
+        std::iter::empty::<(&str, &str)>(),
+    );
+    let mut ask = shared.http.request(head.method, url).body(body.collect().await?.to_bytes());
+    if let Some(kind) = head.headers.get("content-type") {
+        ask = ask.header("content-type", kind);
+    }
+    let said = ask.send().await?;
+    let mut answer = Response::builder().status(said.status());
+    for name in ["etag", "content-type", "content-length"] {
+        if let Some(value) = said.headers().get(name) {
+            answer = answer.header(name, value);
+        }
+    }
+    Ok(answer.body(Full::from(said.bytes().await?))?)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>> {
+    let digits =
+        text.as_bytes().chunks(2).map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?));
+    digits.collect()
+}
