@@ -14,7 +14,8 @@ use crate::proxy::rules;
 pub(crate) async fn events(cx: &Cx<'_>) -> Result<()> {
     let file = cx.lab.files.shared("handles.bin", 24 * MIB).await?;
     let (world, page) = cx.start().await?;
-    world.store.set_rule(rules::slow_puts(8 * MIB));
+    // Some seconds, so that also a busy machine shows it on the way.
+    world.store.set_rule(rules::slow_puts(MIB));
     page.give_files(&[&file.path]).await?;
     check::all_done(&world, &page, &[&file], Duration::from_secs(40)).await?;
     let progress = page.events_of("windlass-progress").await?;
