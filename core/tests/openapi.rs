@@ -1,5 +1,5 @@
 //! The contract as it is written down (`docs/openapi.json`) against the types that client and server read it with.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy does not know these functions as tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy does not know these functions as tests")]
 
 use std::collections::BTreeSet;
 

@@ -83,7 +83,9 @@ impl Args {
     /// Checks everything that can be checked before anything is opened. `env` looks up the environment.
     pub fn into_config(self, env: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
         let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
-        let public_store_url = self.public_store_url.as_deref().map(origin_of_store).transpose()?;
+        let public_store_url = self.public_store_url.as_deref();
+        let public_store_url =
+            public_store_url.map(|url| origin_of_store("--public-store-url", url)).transpose()?;
         let allow_origin = self.allow_origin.iter().map(|text| origin(text)).collect::<Result<_, _>>()?;
         let page = self.page.clone().map(existing_folder).transpose()?;
         let (grant, max_size, listen) = (Duration::from_secs(self.grant_seconds), self.max_size, self.listen);
@@ -196,7 +198,7 @@ fn gcs(
         )
     };
     let account = ServiceAccount::from_key_file(&text).ok_or_else(odd)?;
-    Ok(StoreConfig::Gcs { endpoint: http_url("--gcs-endpoint", endpoint)?, bucket, account })
+    Ok(StoreConfig::Gcs { endpoint: origin_of_store("--gcs-endpoint", endpoint)?, bucket, account })
 }
 
 fn http_url(flag: &str, text: &str) -> Result<Url, ConfigError> {
@@ -211,9 +213,9 @@ fn http_url(flag: &str, text: &str) -> Result<Url, ConfigError> {
 }
 
 /// A path would become part of what is signed, and a proxy that takes it off would break every signature.
-fn origin_of_store(text: &str) -> Result<Url, ConfigError> {
-    let url = http_url("--public-store-url", text)?;
-    let wrong = || ConfigError::new("--public-store-url has a path. Give only scheme, host and port.");
+fn origin_of_store(flag: &str, text: &str) -> Result<Url, ConfigError> {
+    let url = http_url(flag, text)?;
+    let wrong = || ConfigError::new(format!("{flag} has a path. Give only scheme, host and port."));
     if url.path() == "/" { Ok(url) } else { Err(wrong()) }
 }
 
@@ -317,6 +319,7 @@ mod tests {
         refused(&["--gcs-bucket", "box"], &env[1..], "GOOGLE_APPLICATION_CREDENTIALS is not set");
         refused(&["--gcs-bucket", "box"], &env[..1], "WINDLASS_SECRET is not set");
         refused(&["--gcs-bucket", "No"], &env, "--gcs-bucket");
+        refused(&["--gcs-bucket", "box", "--gcs-endpoint", "https://x/y"], &env, "--gcs-endpoint has a path");
         refused(&["--gcs-bucket", "box", "--azure-container", "box"], &env, "--azure-container");
         let other = [("GOOGLE_APPLICATION_CREDENTIALS", &*format!("{folder}/README.md")), KEYS[2]];
         refused(&["--gcs-bucket", "box"], &other, "is not the JSON key");

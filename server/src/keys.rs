@@ -65,13 +65,15 @@ fn is_device(name: &str) -> bool {
 }
 
 /// Controls, what browsers' and shells' paths are made of, and the format characters that make a name look like
-/// another one (bidirectional overrides, invisible ones, tags).
+/// another one (bidirectional overrides, invisible ones, tags), and what has no meaning outside its own system
+/// (private use, noncharacters).
 fn is_dangerous(char: char) -> bool {
     char.is_control()
         || matches!(char, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
         || matches!(char,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fffe}'..='\u{ffff}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -114,6 +116,7 @@ mod tests {
         check("invoice\u{202e}fdp.exe", "invoicefdp.exe");
         check("zero\u{200b}width\u{feff}.png", "zerowidth.png");
         check("line\r\nbreak\u{7f}\u{85}.txt", "linebreak.txt");
+        check("apple\u{f8ff}\u{fdd0}.txt", "apple.txt");
         check(".bashrc", "bashrc");
         check("what?*.txt", "what.txt");
         check("trailing. . ", "trailing");

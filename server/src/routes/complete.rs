@@ -89,24 +89,10 @@ async fn join(
     upload: Multipart<'_>,
     parts: &[CompletePart],
 ) -> Result<(), Failure> {
-    let held = listed(backend, upload).await?;
+    // It is asked although the page may know them: once joined, what is missing cannot be added any more.
+    let held = backend.store.list_all(upload).await?;
     check_whole(size, parts, &held).map_err(Failure::Problem)?;
     Ok(backend.store.join(upload, &held).await?)
-}
-
-/// All parts that the store holds.
-///
-/// It is asked although the page may know them: once joined, what is missing cannot be added any more.
-async fn listed(backend: &Backend, upload: Multipart<'_>) -> Result<Vec<ListedPart>, StoreError> {
-    let (mut parts, mut after) = (Vec::new(), 0);
-    loop {
-        let page = backend.store.list(upload, after).await?;
-        parts.extend(page.parts);
-        match page.next {
-            Some(next) if next > after => after = next,
-            _ => return Ok(parts),
-        }
-    }
 }
 
 /// Whether the store holds exactly the named parts, and these are the whole file.

@@ -1,5 +1,6 @@
 //! `sign`: grants for parts of started uploads.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -20,12 +21,45 @@ pub(super) async fn sign(
 ) -> Result<Json<SignAnswer>, Refusal> {
     at_most(asked.uploads.len(), "uploads")?;
     at_most(asked.uploads.iter().map(|upload| upload.parts.len()).sum(), "parts")?;
-    let one = |SignUpload { id, parts }| match grants(&backend, &id, &parts) {
-        Ok(parts) => SignOutcome { id, parts, problem: None },
-        Err(problem) => SignOutcome { id, parts: Vec::new(), problem: Some(problem) },
+    let joined = joined(&backend, &asked.uploads).await?;
+    let one = move |SignUpload { id, parts }| {
+        let granted =
+            if joined.contains(&id) { Err(problem::upload_gone()) } else { grants(&backend, &id, &parts) };
+        match granted {
+            Ok(parts) => SignOutcome { id, parts, problem: None },
+            Err(problem) => SignOutcome { id, parts: Vec::new(), problem: Some(problem) },
+        }
     };
-    let uploads = asked.uploads.into_iter().map(one).collect();
+    // Google's signatures take a millisecond each, and other requests should not wait for a thousand.
+    let uploads = tokio::task::spawn_blocking(|| asked.uploads.into_iter().map(one).collect()).await;
+    let uploads = uploads.map_err(|_| problem::internal())?;
     Ok(Json(SignAnswer { uploads, server_time: now_ms() }))
+}
+
+/// The ids of those that are objects already, where that has to be asked: a grant could overwrite them.
+async fn joined(backend: &Backend, asked: &[SignUpload]) -> Result<HashSet<String>, Refusal> {
+    let mut joined = HashSet::new();
+    if !backend.store.grants_outlive_joining() {
+        return Ok(joined);
+    }
+    for SignUpload { id, .. } in asked {
+        // What is wrong with an id is told with its grants.
+        let Ok(upload) = backend.open(id) else { continue };
+        let is_joined = upload.store_id.is_some()
+            && backend
+                .store
+                .head(&upload.key)
+                .await
+                .map_err(|error| {
+                    error.log("sign");
+                    error.problem()
+                })?
+                .is_some();
+        if is_joined {
+            joined.insert(id.clone());
+        }
+    }
+    Ok(joined)
 }
 
 /// All of the parts, or the problem with the first that cannot be one of the file's.

@@ -1,7 +1,9 @@
 //! Azure Blob Storage: block blobs, by the REST API of the Blob service.
 //!
-//! An upload in parts has no id over there: its blocks are named by us. A signature binds the blob and the time but
-//! neither the block nor its length, so that what a page has sent is looked at before it is joined.
+//! An upload in parts has no id over there: its blocks are named by us. A signature binds the blob and the time, and
+//! nothing else: for as long as its grants are good, a page can also write other blocks, join them itself, or overwrite
+//! the finished object. So the server looks at what was sent before it joins it, signs nothing for what is joined, and
+//! wants short grants.
 
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetim
 use crate::config::ConfigError;
 use crate::time::{millis, now_ms};
 
-/// Parts on a page of a list: the service tells all blocks at once, and an answer should not be megabytes.
+/// Parts on a page of a list: an answer should not be megabytes.
 const PAGE: usize = 1000;
 
 /// Digits of a block's number: names of a blob's blocks must all be of one length.
@@ -84,6 +86,15 @@ impl AzureStore {
         Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) }
     }
 
+    /// Get Block List: all blocks of a blob, or `None` where there are none and no blob either.
+    async fn blocks(&self, key: &str) -> Result<Option<String>> {
+        let url = self.own(key, &[("comp", "blocklist"), ("blocklisttype", "all")], "r");
+        match self.http.text(Call::new(Method::GET), url).await {
+            Err(StoreError::Gone) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     /// Joins no blocks at all where there is no object, which drops those that wait, and tells the entity tag of what comes
     /// of it; `None` where an object is already. (Azurite takes blocks that wait for an object, but not in this call.)
     async fn displace(&self, key: &str) -> Result<Option<String>> {
@@ -103,6 +114,10 @@ impl AzureStore {
 impl Store for AzureStore {
     fn provider(&self) -> Provider {
         Provider::Azure
+    }
+
+    fn grants_outlive_joining(&self) -> bool {
+        true
     }
 
     fn public_origin(&self) -> String {
@@ -131,20 +146,21 @@ impl Store for AzureStore {
         Ok(format!("{random:016x}"))
     }
 
-    /// Get Block List.
     async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage> {
-        let url = self.own(upload.key, &[("comp", "blocklist"), ("blocklisttype", "all")], "r");
-        let body = match self.http.text(Call::new(Method::GET), url).await {
-            // No block has come yet, or none has for a week and all are gone.
-            Err(StoreError::Gone) => return Ok(PartPage::default()),
-            answer => answer?,
-        };
-        let mut parts = waiting_blocks(&body, upload.id)?;
+        let mut parts = self.list_all(upload).await?;
         parts.retain(|part| part.number > after);
-        parts.sort_unstable_by_key(|part| part.number);
         let next = (parts.len() > PAGE).then(|| parts.get(PAGE - 1).map(|part| part.number)).flatten();
         parts.truncate(PAGE);
         Ok(PartPage { parts, next })
+    }
+
+    /// In one call: the service tells all blocks at once.
+    async fn list_all(&self, upload: Multipart<'_>) -> Result<Vec<ListedPart>> {
+        // No block has come yet, or none has for a week and all are gone.
+        let Some(body) = self.blocks(upload.key).await? else { return Ok(Vec::new()) };
+        let mut parts = waiting_blocks(&body, upload.id)?;
+        parts.sort_unstable_by_key(|part| part.number);
+        Ok(parts)
     }
 
     /// Put Block List.
@@ -159,13 +175,23 @@ impl Store for AzureStore {
 
     /// Blocks cannot be deleted, but what takes their place can.
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
-        let Some(etag) = self.displace(upload.key).await? else { return Ok(()) };
+        if self.blocks(upload.key).await?.is_none() {
+            return Ok(());
+        }
+        let etag = match self.displace(upload.key).await? {
+            Some(etag) => Some(etag),
+            // What an earlier try has put there without hearing of it: an object of blocks is never empty.
+            None => {
+                self.head(upload.key).await?.filter(|stored| stored.size == 0).and_then(|stored| stored.etag)
+            }
+        };
+        let Some(etag) = etag else { return Ok(()) };
         let mut call = Call::new(Method::DELETE);
         call.headers.push(("if-match", etag));
-        match self.http.text(call, self.own(upload.key, &[], "d")).await {
-            Ok(_) | Err(StoreError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let status = self.http.send(&call, self.own(upload.key, &[], "d")).await?.status();
+        // Gone already, or something else by now: it is not ours to delete any more.
+        let is_over = matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED);
+        if status.is_success() || is_over { Ok(()) } else { Err(StoreError::from_answer(status, "")) }
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {

@@ -1,7 +1,7 @@
 //! Google Cloud Storage: multipart uploads of the XML API, with signed URLs.
 //!
-//! A signed URL binds the method, the object, the part and the headers, but not the length of the body: what a page has
-//! sent is looked at before it is joined.
+//! A signed URL binds the method, the object, the part and the headers. The length of a whole object is bound by one of
+//! them, that of a part by none: what a page has sent is looked at before it is joined.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -87,15 +87,6 @@ struct What<'a> {
     headers: &'a [(&'static str, &'a str)],
 }
 
-/// The type as a header, where there is one.
-fn typed<'a>(
-    content_type: &'a str,
-    header: &'a mut [(&'static str, &'a str); 1],
-) -> &'a [(&'static str, &'a str)] {
-    header[0] = ("content-type", content_type);
-    if content_type.is_empty() { &[] } else { header }
-}
-
 #[async_trait]
 impl Store for GcsStore {
     fn provider(&self) -> Provider {
@@ -106,10 +97,13 @@ impl Store for GcsStore {
         self.outside.clone()
     }
 
-    fn grant_object(&self, key: &str, _size: u64, content_type: &str, until: u64) -> Result<Grant> {
-        let mut header = [("", "")];
-        let headers = typed(content_type, &mut header);
-        self.grant(key, 1, What { method: "PUT", headers, ..What::default() }, until)
+    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant> {
+        let range = format!("{size},{size}");
+        let mut headers = vec![("x-goog-content-length-range", range.as_str())];
+        if !content_type.is_empty() {
+            headers.push(("content-type", content_type));
+        }
+        self.grant(key, 1, What { method: "PUT", headers: &headers, ..What::default() }, until)
     }
 
     fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
@@ -119,9 +113,9 @@ impl Store for GcsStore {
     }
 
     async fn create(&self, key: &str, content_type: &str) -> Result<String> {
-        let mut header = [("", "")];
-        let what =
-            What { method: "POST", query: &[("uploads", "")], headers: typed(content_type, &mut header) };
+        let header = [("content-type", content_type)];
+        let headers = if content_type.is_empty() { &[] } else { &header[..] };
+        let what = What { method: "POST", query: &[("uploads", "")], headers };
         let call = Call { body: Some(String::new()), ..Call::new(Method::POST) };
         let body = self.ask(key, what, call).await?;
         let id = xml::text(&body, "UploadId").filter(|id| !id.is_empty()).map(xml::plain);
@@ -130,7 +124,9 @@ impl Store for GcsStore {
 
     async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage> {
         let after = after.to_string();
-        let query = &[("max-parts", "1000"), ("part-number-marker", &after), ("uploadId", upload.id)];
+        let query = [("max-parts", "1000"), ("uploadId", upload.id), ("part-number-marker", after.as_str())];
+        // Without a marker from the start.
+        let query = if after == "0" { &query[..2] } else { &query[..] };
         let what = What { method: "GET", query, ..What::default() };
         let body = self.ask(upload.key, what, Call::new(Method::GET)).await?;
         page_of_parts(&body)
@@ -219,7 +215,9 @@ mod tests {
         assert!(url.contains("&partNumber=3&uploadId=up%2Fid%3D&X-Goog-Signature="), "{url}");
         assert!(url.contains("X-Goog-SignedHeaders=host&") && url.contains("X-Goog-Expires=60&"), "{url}");
         let whole = store().grant_object("k", 7, "text/plain", u64::MAX).unwrap();
-        assert!(whole.url.reveal().contains("X-Goog-SignedHeaders=content-type%3Bhost"));
+        let signed = "X-Goog-SignedHeaders=content-type%3Bhost%3Bx-goog-content-length-range&";
+        assert!(whole.url.reveal().contains(signed), "{}", whole.url.reveal());
+        assert_eq!(whole.headers.get("x-goog-content-length-range").map(String::as_str), Some("7,7"));
         assert_eq!(whole.headers.get("content-type").map(String::as_str), Some("text/plain"));
     }
 

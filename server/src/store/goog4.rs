@@ -72,7 +72,8 @@ impl ServiceAccount {
     fn canonical(&self, request: Request<'_>, now: Timestamp, lifetime: Duration) -> (String, String) {
         let host = request.origin.split_once("://").map_or(request.origin, |(_, host)| host);
         // Google's own libraries sign the name without the port.
-        let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let host = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
         let mut headers: Vec<_> =
             request.headers.iter().map(|(name, value)| (name.to_lowercase(), trimmed(value))).collect();
         headers.push(("host".to_owned(), host.to_owned()));

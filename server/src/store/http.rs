@@ -86,8 +86,13 @@ impl Http {
             for (name, value) in &call.headers {
                 request = request.header(*name, value);
             }
-            if let Some(body) = &call.body {
-                request = request.body(body.clone());
+            match &call.body {
+                Some(body) if !body.is_empty() => request = request.body(body.clone()),
+                // hyper leaves the length of an empty body out, and Google refuses a POST without one (411).
+                _ if [Method::POST, Method::PUT].contains(&call.method) => {
+                    request = request.header("content-length", "0");
+                }
+                _ => {}
             }
             match request.send().await {
                 Err(error) if error.is_connect() && left > 0 => left -= 1,

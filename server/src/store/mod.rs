@@ -60,6 +60,11 @@ pub(crate) trait Store: Send + Sync {
     /// Its dialect, and with that its limits.
     fn provider(&self) -> Provider;
 
+    /// Whether a grant for a part can still write where the object is already.
+    fn grants_outlive_joining(&self) -> bool {
+        false
+    }
+
     /// The origin to which browsers send the bytes.
     fn public_origin(&self) -> String;
 
@@ -76,7 +81,20 @@ pub(crate) trait Store: Send + Sync {
     /// have become an object already, or were given up and the store still knows it.
     async fn list(&self, upload: Multipart<'_>, after: u32) -> Result<PartPage>;
 
-    /// Joins the parts, all of them as [`Self::list`] told them, from part 1 on.
+    /// All parts that the store holds, as [`Self::list`] tells them page by page.
+    async fn list_all(&self, upload: Multipart<'_>) -> Result<Vec<ListedPart>> {
+        let (mut parts, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.list(upload, after).await?;
+            parts.extend(page.parts);
+            match page.next {
+                Some(next) if next > after => after = next,
+                _ => return Ok(parts),
+            }
+        }
+    }
+
+    /// Joins the parts, all of them as [`Self::list_all`] told them, from part 1 on.
     async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()>;
 
     /// Gives an upload up; one that is unknown is given up already, and one that has become an object stays.

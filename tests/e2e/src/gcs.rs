@@ -90,7 +90,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     for (name, value) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-methods", "PUT"),
-        ("access-control-allow-headers", "content-type"),
+        ("access-control-allow-headers", "content-type,x-goog-content-length-range"),
         ("access-control-expose-headers", "ETag"),
         ("access-control-max-age", "3000"),
     ] {
@@ -101,6 +101,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
 
 /// "V4 signatures": what was sent is what was signed, and its time is not over.
 fn check(shared: &Shared, request: &Request<Incoming>) -> Result<()> {
+    let has_length = request.headers().contains_key("content-length");
+    ensure!(
+        request.method() != Method::POST || has_length,
+        "a POST without a length, which Google answers with 411"
+    );
     let query = request.uri().query().unwrap_or_default();
     let (mut signed, mut signature) = (Vec::new(), None);
     for pair in query.split('&') {
@@ -170,7 +175,14 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         pairs,
         std::iter::empty::<(&str, &str)>(),
     );
-    let mut ask = shared.http.request(head.method, url).body(body.collect().await?.to_bytes());
+    let body = body.collect().await?.to_bytes();
+    if let Some(range) = head.headers.get("x-goog-content-length-range")
+        && range.to_str()? != format!("{0},{0}", body.len())
+    {
+        let error = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>EntityTooLarge</Code></Error>";
+        return Ok(Response::builder().status(400).body(Full::from(error))?);
+    }
+    let mut ask = shared.http.request(head.method, url).body(body);
     if let Some(kind) = head.headers.get("content-type") {
         ask = ask.header("content-type", kind);
     }

@@ -1,6 +1,6 @@
 //! Grants that somebody changed: what the stores say, and what the person is told.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
@@ -167,6 +167,15 @@ pub(crate) async fn told(cx: &Cx<'_>) -> Result<()> {
         ensure!(code == "store-refused", "{store:?}: the code is {code:?}, with {sentence:?}");
         let signs = world.front.records().iter().filter(|call| call.seen.is_call("sign")).count();
         ensure!(signs >= 3, "{store:?}: only signed {signs} times");
+        // What the store holds waits for the person; other scenarios look whether it holds anything.
+        page.click(&page.only_row().await?, "remove").await?;
+        let began = Instant::now();
+        let is_freed =
+            || world.front.records().iter().any(|call| call.seen.is_call("abort") && call.status.is_some());
+        while !is_freed() {
+            ensure!(began.elapsed() < Duration::from_secs(10), "{store:?}: nothing is given up");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
     Ok(())
 }
