@@ -8,7 +8,7 @@
 //! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
 //! | other 400, 401, 403 (`AccessDenied`, `RequestTimeTooSkewed`, `AuthenticationFailed`, `ExpiredToken`, `SignatureDoesNotMatch`) | temporary | signed anew at once, with all grants of its age; refused three times in a row it is exhausted |
 //! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |
-//! | 413 | permanent | where the cut is ours, the file starts anew in parts of half the size; else it fails |
+//! | 413 | permanent | where the cut is ours and can be smaller, the file starts anew in parts of half the size; else it fails |
 //! | 507 | permanent | the file fails: the store is full |
 //! | anything else | permanent | the file fails |
 //!
@@ -20,6 +20,7 @@
 //! | an answer that makes no sense | temporary | asked 4 times; once if the backend has never answered |
 //! | 408, 425, 429, 5xx but 501, 505, 507 | temporary | asked 10 times, not before `Retry-After` |
 //! | `bad-parts` at `complete` | temporary | the store's parts are looked at and what differs is sent again, three times |
+//! | parts that were stored are missing in the store's list | temporary | they are sent again, ten times |
 //! | `upload-gone`, 410; an object of another size than the file | permanent | the upload starts anew by itself, once |
 //! | anything else | permanent | the file fails |
 //!

@@ -16,6 +16,9 @@ use crate::store::{Account, ServiceAccount};
 /// The longest that `SigV4` lets a presigned URL live.
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
+/// Arguments that name another store than the embedded one.
+const ELSEWHERE: [&str; 3] = ["s3_endpoint", "azure_container", "gcs_bucket"];
+
 /// The reference backend of Windlass: it signs uploads from browsers into an S3 store, and brings a store of its
 /// own for trying it out.
 #[derive(Debug, Parser)]
@@ -28,10 +31,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub page: Option<PathBuf>,
     /// Folder of the embedded store; objects are plain files under DIR/uploads.
-    #[arg(long, value_name = "DIR", default_value = "./windlass-data", conflicts_with_all = ["s3_endpoint", "azure_container", "gcs_bucket"])]
+    #[arg(long, value_name = "DIR", default_value = "./windlass-data", conflicts_with_all = ELSEWHERE)]
     pub data: PathBuf,
     /// Address of the embedded store.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with_all = ["s3_endpoint", "azure_container", "gcs_bucket"])]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", conflicts_with_all = ELSEWHERE)]
     pub store_listen: SocketAddr,
     /// Sign for this S3-compatible store instead of the embedded one. Takes `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `WINDLASS_SECRET` from the environment.

@@ -1,5 +1,5 @@
-//! The reference backend of Windlass: signs what browsers send to a store, S3-compatible, Azure's or Google's, joins the parts,
-//! and brings an embedded store for trying it out. The bytes of the files never pass through the backend itself.
+//! The reference backend of Windlass: signs what browsers send to a store (S3-compatible, Azure's or Google's), joins
+//! the parts, and brings an embedded store for trying it out. The bytes of the files never pass through the backend.
 //!
 //! It keeps no session: an upload's id carries what the server has to know, signed.
 

@@ -65,8 +65,8 @@ pub enum Event {
     Order(Vec<FileId>),
     /// From now on work like this.
     Configure(Config),
-    /// What the browser says about its network. Its no is true, and no failure then counts; its yes only means that it
-    /// is worth a look, at once.
+    /// What the browser says about its network. Its no is mostly true: then only answers count as failures, and silence
+    /// does not. Its yes means no more than that it is worth a look, at once.
     Network {
         /// Whether there is one.
         online: bool,

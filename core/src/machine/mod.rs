@@ -338,7 +338,8 @@ impl Machine {
             && self.next_deadline().is_some_and(|deadline| now.saturating_sub(deadline) > SLEEP_MS)
     }
 
-    /// After a sleep no connection can be trusted; what was on its way begins anew, and nobody is to blame.
+    /// After a sleep no connection can be trusted; calls begin anew, parts that do not move any more do, and nobody is to
+    /// blame.
     fn wake_up(&mut self, now: u64) {
         self.doubt_puts(now);
         self.speed.reset();

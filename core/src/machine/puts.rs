@@ -39,7 +39,7 @@ const RECUT_MS: std::ops::Range<u64> = 4_000..15_000;
 /// … and while no more than one of so many bytes of the file is lost by it: a later part must not throw away the others.
 const RECUT_SHARE: u64 = 20;
 
-/// So many milliseconds.
+/// A part that may have been slept over has so many milliseconds to show that it still moves.
 const DOUBT_MS: u64 = 2_000;
 
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use futures::{StreamExt, TryStreamExt, stream};
 use windlass_core::protocol::{
     Grant, Limits, Problem, SignAnswer, SignOutcome, SignPart, SignRequest, SignUpload,
 };
 
 use super::create::grant_whole;
-use super::{Asked, Backend, at_most};
+use super::{AT_ONCE, Asked, Backend, at_most};
 use crate::problem::{self, Refusal};
+use crate::store::StoreError;
 use crate::time::now_ms;
 use crate::token::Upload;
 
@@ -38,28 +40,21 @@ pub(super) async fn sign(
 
 /// The ids of those that are objects already, where that has to be asked: a grant could overwrite them.
 async fn joined(backend: &Backend, asked: &[SignUpload]) -> Result<HashSet<String>, Refusal> {
-    let mut joined = HashSet::new();
     if !backend.store.grants_outlive_joining() {
-        return Ok(joined);
+        return Ok(HashSet::new());
     }
-    for SignUpload { id, .. } in asked {
-        // What is wrong with an id is told with its grants.
-        let Ok(upload) = backend.open(id) else { continue };
-        let is_joined = upload.store_id.is_some()
-            && backend
-                .store
-                .head(&upload.key)
-                .await
-                .map_err(|error| {
-                    error.log("sign");
-                    error.problem()
-                })?
-                .is_some();
-        if is_joined {
-            joined.insert(id.clone());
-        }
-    }
-    Ok(joined)
+    // What is wrong with an id is told with its grants.
+    let opened = asked.iter().filter_map(|upload| Some((upload.id.clone(), backend.open(&upload.id).ok()?)));
+    let multipart: Vec<_> = opened.filter(|(_, upload)| upload.store_id.is_some()).collect();
+    let look = |(id, upload): (String, Upload)| async move {
+        Ok(backend.store.head(&upload.key).await?.map(|_| id))
+    };
+    let found = stream::iter(multipart).map(look).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await;
+    let found = found.map_err(|error: StoreError| {
+        error.log("sign");
+        error.problem()
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// All of the parts, or the problem with the first that cannot be one of the file's.

@@ -14,13 +14,12 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use reqwest::{Method, Url};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::http::{Call, Http, JOIN, header};
 use super::sas::Account;
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime, xml};
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant, xml};
 use crate::config::ConfigError;
-use crate::time::{millis, now_ms};
 
 /// Parts on a page of a list: an answer should not be megabytes.
 const PAGE: usize = 1000;
@@ -79,11 +78,10 @@ impl AzureStore {
         query: &[(&str, &str)],
         headers: Map<String, String>,
         until: u64,
-    ) -> Grant {
-        let now = now_ms();
-        let left = lifetime(now, until, self.grant);
-        let url = SecretUrl::new(self.url(&self.outside, key, query, "w", left));
-        Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) }
+    ) -> Result<Grant> {
+        put_grant(number, headers, until, self.grant, |left| {
+            Ok(self.url(&self.outside, key, query, "w", left))
+        })
     }
 
     /// Get Block List: all blocks of a blob, or `None` where there are none and no blob either.
@@ -131,13 +129,13 @@ impl Store for AzureStore {
         if !content_type.is_empty() {
             headers.insert("x-ms-blob-content-type".to_owned(), content_type.to_owned());
         }
-        Ok(self.grant(key, 1, &[], headers, until))
+        self.grant(key, 1, &[], headers, until)
     }
 
     /// Put Block.
     fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
         let block = block_id(upload.id, number);
-        Ok(self.grant(upload.key, number, &[("comp", "block"), ("blockid", &block)], Map::new(), until))
+        self.grant(upload.key, number, &[("comp", "block"), ("blockid", &block)], Map::new(), until)
     }
 
     /// Nothing has to be started; the id keeps the blocks of two uploads apart.
@@ -199,10 +197,7 @@ impl Store for AzureStore {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        match self.http.text(Call::new(Method::DELETE), self.own(key, &[], "d")).await {
-            Ok(_) | Err(StoreError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        freed(self.http.text(Call::new(Method::DELETE), self.own(key, &[], "d")).await)
     }
 }
 

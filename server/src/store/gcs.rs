@@ -11,13 +11,12 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use reqwest::{Method, Url};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::goog4::{Request, ServiceAccount};
 use super::http::{Call, Http, JOIN};
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime, xml};
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant, xml};
 use crate::config::ConfigError;
-use crate::time::{millis, now_ms};
 
 /// A bucket and the key of an account that may write to it.
 #[derive(Debug, Clone)]
@@ -62,20 +61,11 @@ impl GcsStore {
     }
 
     fn grant(&self, key: &str, number: u32, what: What<'_>, until: u64) -> Result<Grant> {
-        let now = now_ms();
-        let left = lifetime(now, until, self.grant);
-        let url = SecretUrl::new(self.url(&self.outside, key, what, left)?);
         let mut headers = Map::new();
         for (name, value) in what.headers {
             headers.insert((*name).to_owned(), (*value).to_owned());
         }
-        Ok(Grant {
-            number,
-            method: GrantMethod::Put,
-            url,
-            headers,
-            expires_at: now.saturating_add(millis(left)),
-        })
+        put_grant(number, headers, until, self.grant, |left| self.url(&self.outside, key, what, left))
     }
 }
 
@@ -152,10 +142,7 @@ impl Store for GcsStore {
 
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
         let what = What { method: "DELETE", query: &[("uploadId", upload.id)], ..What::default() };
-        match self.ask(upload.key, what, Call::new(Method::DELETE)).await {
-            Ok(_) | Err(StoreError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        freed(self.ask(upload.key, what, Call::new(Method::DELETE)).await)
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
@@ -165,10 +152,7 @@ impl Store for GcsStore {
 
     async fn delete(&self, key: &str) -> Result<()> {
         let what = What { method: "DELETE", ..What::default() };
-        match self.ask(key, what, Call::new(Method::DELETE)).await {
-            Ok(_) | Err(StoreError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        freed(self.ask(key, what, Call::new(Method::DELETE)).await)
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> 
 }
 
 /// The URL is presigned and must not reach a log.
-pub(super) fn unavailable(error: reqwest::Error) -> StoreError {
+fn unavailable(error: reqwest::Error) -> StoreError {
     let error = error.without_url();
     let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
     StoreError::Unavailable(format!("{error}{source}"))

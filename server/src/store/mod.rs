@@ -15,7 +15,11 @@ mod xml;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use windlass_core::protocol::{Grant, ListedPart, Provider};
+use reqwest::Url;
+use windlass_core::map::Map;
+use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+
+use crate::time::{millis, now_ms};
 
 pub(crate) use azure::AzureStore;
 pub(crate) use error::StoreError;
@@ -107,8 +111,26 @@ pub(crate) trait Store: Send + Sync {
     async fn delete(&self, key: &str) -> Result<()>;
 }
 
-/// How long a grant is good for from `now` on: as configured, but no longer than its upload, in whole seconds.
-fn lifetime(now: u64, until: u64, usual: Duration) -> Duration {
+/// A grant for a PUT, good for as long as is usual here but no longer than its upload, in whole seconds. `sign` makes its
+/// URL for that time.
+fn put_grant(
+    number: u32,
+    headers: Map<String, String>,
+    until: u64,
+    usual: Duration,
+    sign: impl FnOnce(Duration) -> Result<Url>,
+) -> Result<Grant> {
+    let now = now_ms();
     let left = Duration::from_millis(until.saturating_sub(now)).min(usual);
-    Duration::from_secs(left.as_secs().max(1))
+    let left = Duration::from_secs(left.as_secs().max(1));
+    let url = SecretUrl::new(sign(left)?);
+    Ok(Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) })
+}
+
+/// What was to be freed is free, also where it was gone before.
+fn freed(answer: Result<String>) -> Result<()> {
+    match answer {
+        Ok(_) | Err(StoreError::Gone) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

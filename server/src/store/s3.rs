@@ -8,12 +8,11 @@ use reqwest::Method;
 use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::http::{Call, Http, JOIN};
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, lifetime};
+use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant};
 use crate::config::ConfigError;
-use crate::time::{millis, now_ms};
 
 /// The store and the keys to it.
 #[derive(Debug, Clone)]
@@ -46,12 +45,9 @@ impl S3Store {
         size: u64,
         headers: Map<String, String>,
         until: u64,
-    ) -> Grant {
+    ) -> Result<Grant> {
         action.headers_mut().insert("content-length", size.to_string());
-        let now = now_ms();
-        let left = lifetime(now, until, self.grant);
-        let url = SecretUrl::new(action.sign(left));
-        Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) }
+        put_grant(number, headers, until, self.grant, |left| Ok(action.sign(left)))
     }
 }
 
@@ -72,13 +68,13 @@ impl Store for S3Store {
             headers.insert("content-type".to_owned(), content_type.to_owned());
             action.headers_mut().insert("content-type", content_type);
         }
-        Ok(self.grant(action, 1, size, headers, until))
+        self.grant(action, 1, size, headers, until)
     }
 
     fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant> {
         let wire = u16::try_from(number).map_err(|_| StoreError::Parts)?;
         let action = self.outside.upload_part(Some(&self.credentials), upload.key, wire, upload.id);
-        Ok(self.grant(action, number, size, Map::new(), until))
+        self.grant(action, number, size, Map::new(), until)
     }
 
     async fn create(&self, key: &str, content_type: &str) -> Result<String> {
@@ -136,10 +132,7 @@ impl Store for S3Store {
 
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
         let action = self.inside.abort_multipart_upload(Some(&self.credentials), upload.key, upload.id);
-        match self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await {
-            Ok(_) | Err(StoreError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        freed(self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await)
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
@@ -148,10 +141,7 @@ impl Store for S3Store {
 
     async fn delete(&self, key: &str) -> Result<()> {
         let action = self.inside.delete_object(Some(&self.credentials), key);
-        match self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await {
-            Ok(_) | Err(StoreError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
+        freed(self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await)
     }
 }
 
@@ -160,6 +150,7 @@ mod tests {
     use rusty_s3::UrlStyle;
 
     use super::*;
+    use crate::time::now_ms;
 
     fn part_of(key: &str) -> Multipart<'_> {
         Multipart { key, id: "id", content_type: "" }
