@@ -9,7 +9,7 @@ import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 
 const { S3_ENDPOINT, S3_REGION, S3_BUCKET, UPLOAD_SECRET = '', ALLOW_ORIGIN = '', PORT = '8788' } = process.env;
-if (!S3_BUCKET || UPLOAD_SECRET.length < 16) throw new Error('Set S3_BUCKET, and UPLOAD_SECRET to 16 letters or more.');
+if (!S3_BUCKET || UPLOAD_SECRET.length < 32) throw new Error('Set S3_BUCKET, and UPLOAD_SECRET to 32 letters or more.');
 
 // Bytes, and the seconds that an upload may take and that a grant is good for.
 const [SINGLE, MAX_PART, MAX_SIZE, WEEK, GRANT] = [5 * 2 ** 20, 5 * 2 ** 30, 100e9, 7 * 24 * 3600, 900];

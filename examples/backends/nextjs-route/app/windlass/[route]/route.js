@@ -9,7 +9,7 @@ import { z } from 'zod';
 const { S3_ENDPOINT, S3_REGION, S3_BUCKET, UPLOAD_SECRET = '', ALLOW_ORIGIN = '' } = process.env;
 // `next build` loads this file too, where there need not be any secrets.
 const isBuild = process.env.NEXT_PHASE === 'phase-production-build';
-if (!isBuild && (!S3_BUCKET || UPLOAD_SECRET.length < 16)) throw new Error('Set S3_BUCKET and UPLOAD_SECRET.');
+if (!isBuild && (!S3_BUCKET || UPLOAD_SECRET.length < 32)) throw new Error('Set S3_BUCKET and UPLOAD_SECRET.');
 
 // Bytes, and the seconds that an upload may take and that a grant is good for.
 const [SINGLE, MAX_PART, MAX_SIZE, WEEK, GRANT] = [5 * 2 ** 20, 5 * 2 ** 30, 100e9, 7 * 24 * 3600, 900];
