@@ -110,8 +110,8 @@ def grant(upload, number, size):
 def each(entries, name, work):
     """An answer for each entry; what is wrong with one does not keep the others from going on."""
     begun = [(entry[name], pool.submit(work, entry)) for entry in entries]
-    ended = [(ref, future.exception(), future) for ref, future in begun]
-    return [{name: ref, **({"problem": problem_of(error)} if error else future.result())} for ref, error, future in ended]
+    ended = [{"problem": problem_of(one.exception())} if one.exception() else one.result() for _, one in begun]
+    return [{name: ref, **outcome} for (ref, _), outcome in zip(begun, ended)]
 
 
 def start(file):
@@ -159,11 +159,9 @@ def join(upload, named):
 def finish(asked):
     upload, failed = opened(asked["id"]), None
     need(asked["size"] == upload["size"], "size-mismatch")
-    numbers = [part["number"] for part in asked["parts"]]
-    need(numbers and numbers == list(range(1, len(numbers) + 1)), "bad-parts")
+    need([part["number"] for part in asked["parts"]] == list(range(1, len(asked["parts"]) + 1)) != [], "bad-parts")
     try:
-        if upload["store"]:
-            join(upload, asked["parts"])
+        upload["store"] and join(upload, asked["parts"])
     except STORE_ERRORS as error:
         failed = error
     try:
