@@ -4,6 +4,7 @@ pub(crate) mod debian;
 mod debian_rust;
 pub(crate) mod node;
 pub(crate) mod python;
+pub(crate) mod recipes;
 pub(crate) mod rust;
 pub(crate) mod sysroot;
 
