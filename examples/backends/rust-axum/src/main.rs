@@ -2,109 +2,28 @@
 //!
 //! It keeps nothing: an upload's id carries, signed, what the server has to know of it. No URL is ever logged.
 
+mod contract;
 mod store;
+mod upload;
 
 use std::future::Future;
 
-use axum::extract::{DefaultBodyLimit, rejection::JsonRejection};
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, Method, header};
 use axum::{Json, Router, routing::post};
 use futures::{StreamExt as _, future::try_join_all, stream};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 
-use store::{Upload, now};
+use contract::{Answer, Asked, Batch, File, List, Part, Parts, Problem, need, problem};
+use store::Held;
+use upload::{Upload, now};
 
 /// Bytes of the largest file, and of the largest that goes up in one request.
 const MAX_SIZE: u64 = 100_000_000_000;
 const SINGLE: u64 = 5 << 20;
 /// Milliseconds that an upload may take.
 const WEEK: u64 = 7 * 24 * 3_600_000;
-
-#[derive(Serialize)]
-struct Problem {
-    status: u16,
-    code: &'static str,
-    detail: &'static str,
-}
-fn problem(code: &'static str) -> Problem {
-    let (status, detail) = match code {
-        "bad-request" => (400, "The request is not JSON, or not the JSON of this route."),
-        "id-refused" => {
-            (403, "This upload was not started by this server, or its id was changed. Start it again.")
-        }
-        "not-found" => (404, "The backend has create, sign, list, complete and abort. Check the endpoint."),
-        "upload-gone" => (404, "The store does not know this upload any more. Start it again."),
-        "size-mismatch" => (409, "The stored bytes are not as many as the file's. Upload it again."),
-        "upload-expired" => (410, "This upload was started too long ago. Start it again."),
-        "too-large" => (413, "Files of up to 100 GB are accepted, and requests of up to 4 MiB."),
-        "bad-file" => (422, "The file's size is not known, and this server cannot take such a file."),
-        "bad-parts" => (422, "These are not the parts of the file as the store should hold them."),
-        "store-refused" => (502, "The store refused. Tell whoever runs this to check its keys and bucket."),
-        "store-unavailable" => (503, "The store does not answer as it should. Try again in a moment."),
-        "store-full" => (507, "The store has no room left. Make room there, or tell whoever runs it."),
-        _ => (500, "The server made a mistake. Try again; if it stays, tell whoever runs it."),
-    };
-    Problem { status, code, detail }
-}
-type Answer<T = Json<Value>> = Result<T, Problem>;
-fn need(is_right: bool, code: &'static str) -> Answer<()> {
-    if is_right { Ok(()) } else { Err(problem(code)) }
-}
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or_default();
-        (status, [("content-type", "application/problem+json"), ("allow", "POST")], json!(self).to_string())
-            .into_response()
-    }
-}
-impl From<JsonRejection> for Problem {
-    fn from(wrong: JsonRejection) -> Self {
-        match wrong.status().as_u16() {
-            413 => problem("too-large"),
-            415 => Problem { status: 415, ..problem("bad-request") },
-            _ => problem("bad-request"),
-        }
-    }
-}
-
-// What the page may ask.
-type Asked<T> = Result<Json<T>, JsonRejection>;
-#[derive(Deserialize)]
-struct Batch<T> {
-    #[serde(alias = "files", alias = "ids")]
-    uploads: Vec<T>,
-}
-#[derive(Deserialize)]
-struct File {
-    #[serde(rename = "ref")]
-    id: String,
-    name: String,
-    size: Option<u64>,
-    #[serde(default, rename = "type")]
-    kind: String,
-}
-#[derive(Deserialize)]
-struct Parts {
-    id: String,
-    #[serde(default)]
-    size: u64,
-    parts: Vec<Part>,
-}
-#[derive(Deserialize)]
-struct Part {
-    number: u16,
-    #[serde(default)]
-    size: u64,
-    etag: Option<String>,
-}
-#[derive(Deserialize)]
-struct List {
-    id: String,
-    after: Option<u16>,
-}
 
 async fn create(asked: Asked<Batch<File>>) -> Answer {
     let uploads = each(asked, "ref", |file| file.id.clone(), start).await?;
@@ -174,7 +93,8 @@ async fn finish(asked: Parts) -> Answer<Value> {
     Ok(json!({ "key": upload.key, "size": size, "etag": etag }))
 }
 
-/// Joins what the store holds, and only if that is the whole file and what the page named. The inner result is the store's.
+/// Joins what the store holds, and only if that is the whole file and what the page named. The inner result is the
+/// store's.
 async fn join(upload: &Upload, named: &[Part]) -> Answer<Answer<()>> {
     let (mut held, mut next) = (Vec::new(), Some(0));
     while let Some(after) = next {
@@ -183,7 +103,7 @@ async fn join(upload: &Upload, named: &[Part]) -> Answer<Answer<()>> {
             Err(error) => return Ok(Err(error)),
         }
     }
-    let is_named = |(held, named): (&store::Held, &Part)| {
+    let is_named = |(held, named): (&Held, &Part)| {
         let known = named.etag.as_ref().unwrap_or(&held.etag).trim_matches('"');
         held.number == named.number && known == held.etag.trim_matches('"')
     };

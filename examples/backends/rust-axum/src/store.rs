@@ -1,36 +1,23 @@
-//! The store: what is signed for browsers and asked of it, and the ids that stand for uploads there.
+//! The store: what is signed for browsers, and what is asked of it.
 
 use std::env::var;
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, Method};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit as _};
 use rusty_s3::actions::{CreateMultipartUpload, ListParts, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::{Answer, need, problem};
+use crate::contract::{Answer, problem};
+use crate::upload::{Upload, now};
 
 /// How long a grant is good for, and a presigned call of the server's own.
 const GRANT: Duration = Duration::from_mins(15);
 const OWN: Duration = Duration::from_mins(5);
-const MAX_PART: u64 = 5 << 30;
-
-/// An upload, as its id says.
-#[derive(Serialize, Deserialize)]
-pub struct Upload {
-    pub key: String,
-    /// The store's own id of an upload in parts.
-    pub store: Option<String>,
-    pub size: u64,
-    kind: String,
-    /// When it ends, milliseconds since the Unix epoch.
-    pub end: u64,
-}
 
 /// A part that the store holds.
 #[derive(Serialize)]
@@ -41,48 +28,6 @@ pub struct Held {
 }
 
 impl Upload {
-    pub fn new(name: &str, kind: &str, size: u64, end: u64) -> Answer<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|_| problem("internal"))?;
-        let plain = name.rsplit(['/', '\\']).next().unwrap_or_default().chars();
-        let plain: Vec<char> = plain.filter(|c| c.is_alphanumeric() || " ._-".contains(*c)).collect();
-        let plain: String = plain.iter().skip(plain.len().saturating_sub(80)).collect();
-        let plain = Some(plain.trim_matches([' ', '.'])).filter(|name| !name.is_empty()).unwrap_or("file");
-        let key = format!("{:032x}/{plain}", u128::from_le_bytes(random));
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c);
-        let is_token = |text: &str| !text.is_empty() && text.chars().all(is_plain);
-        let is_mime = |(one, two): (&str, &str)| is_token(one) && is_token(two);
-        let kind = if kind.len() < 128 && kind.split_once('/').is_some_and(is_mime) {
-            kind
-        } else {
-            "application/octet-stream"
-        };
-        Ok(Self { key, store: None, size, kind: kind.to_owned(), end })
-    }
-
-    pub fn seal(&self) -> String {
-        let payload = BASE64.encode(json!(self).to_string());
-        format!("{payload}.{}", BASE64.encode(APP.mac.clone().chain_update(&payload).finalize().into_bytes()))
-    }
-    pub fn open(id: &str, now: u64) -> Answer<Self> {
-        let (payload, tag) = id.split_once('.').ok_or(problem("id-refused"))?;
-        let tag = BASE64.decode(tag).unwrap_or_default();
-        // In constant time.
-        need(APP.mac.clone().chain_update(payload).verify_slice(&tag).is_ok(), "id-refused")?;
-        let upload = BASE64.decode(payload).ok().and_then(|json| serde_json::from_slice::<Self>(&json).ok());
-        let upload = upload.ok_or(problem("id-refused"))?;
-        need(now < upload.end, "upload-expired").map(|()| upload)
-    }
-
-    /// Parts are of one size but for the last, which is no larger: none goes beyond the file.
-    pub fn has(&self, number: u16, size: u64) -> bool {
-        let fits = u64::from(number).checked_mul(size).is_some_and(|end| end <= self.size);
-        match self.store {
-            Some(_) => (1..=10_000).contains(&number) && (1..=MAX_PART).contains(&size) && fits,
-            None => (number, size) == (1, self.size),
-        }
-    }
-
     /// A presigned PUT. The store refuses a body of another length or type.
     pub fn grant(&self, number: u16, size: u64) -> Value {
         let left = GRANT.min(Duration::from_millis(self.end.saturating_sub(now()))).as_secs().max(1);
@@ -156,13 +101,13 @@ impl Upload {
     }
 }
 
-struct App {
+pub struct App {
     bucket: Bucket,
     keys: Credentials,
     http: reqwest::Client,
-    mac: Hmac<Sha256>,
+    pub mac: Hmac<Sha256>,
 }
-static APP: LazyLock<App> = LazyLock::new(|| {
+pub static APP: LazyLock<App> = LazyLock::new(|| {
     let need = |name: &str| var(name).unwrap_or_else(|_| panic!("Set {name}."));
     let region = var("S3_REGION").unwrap_or("us-east-1".to_owned());
     let endpoint = var("S3_ENDPOINT").unwrap_or(format!("https://s3.{region}.amazonaws.com"));
@@ -180,10 +125,6 @@ static APP: LazyLock<App> = LazyLock::new(|| {
 /// Stops here, with what is wrong, rather than at the first request.
 pub fn check() {
     LazyLock::force(&APP);
-}
-
-pub fn now() -> u64 {
-    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64
 }
 
 /// Asks the store. Its answer is a problem where it is no success, also where a 200 has an <Error> in its body.
