@@ -113,10 +113,14 @@ pub static APP: LazyLock<App> = LazyLock::new(|| {
     let endpoint = var("S3_ENDPOINT").unwrap_or(format!("https://s3.{region}.amazonaws.com"));
     let endpoint = endpoint.parse().expect("S3_ENDPOINT is a URL");
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let (id, key) = (need("AWS_ACCESS_KEY_ID"), need("AWS_SECRET_ACCESS_KEY"));
     let secret = Some(need("UPLOAD_SECRET")).filter(|secret| secret.len() >= 32);
     App {
         bucket: Bucket::new(endpoint, UrlStyle::Path, need("S3_BUCKET"), region).expect("a bucket's name"),
-        keys: Credentials::new(need("AWS_ACCESS_KEY_ID"), need("AWS_SECRET_ACCESS_KEY")),
+        keys: match var("AWS_SESSION_TOKEN") {
+            Ok(token) => Credentials::new_with_token(id, key, token),
+            Err(_) => Credentials::new(id, key),
+        },
         http: reqwest::Client::new(),
         mac: Hmac::new_from_slice(secret.expect("UPLOAD_SECRET has 32 letters or more").as_bytes())
             .expect("any key"),
