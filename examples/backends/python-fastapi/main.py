@@ -23,7 +23,8 @@ from starlette.exceptions import HTTPException
 from typing_extensions import NotRequired, TypedDict
 
 BUCKET, SECRET, ENDPOINT = os.environ["S3_BUCKET"], os.environ["UPLOAD_SECRET"], os.environ.get("S3_ENDPOINT")
-assert len(SECRET) >= 32, "Set UPLOAD_SECRET to 32 letters or more."
+if len(SECRET) < 32:
+    raise SystemExit("Set UPLOAD_SECRET to 32 letters or more.")
 # Bytes, and the seconds that an upload may take and that a grant is good for.
 SINGLE, MAX_PART, MAX_SIZE, WEEK, GRANT = 5 << 20, 5 << 30, 100 * 10**9, 7 * 24 * 3600, 900
 MIME = re.compile(r"[\w!#$&^.+-]{1,60}/[\w!#$&^.+-]{1,66}", re.ASCII)
@@ -148,9 +149,8 @@ def join(upload, named):
     where = at(upload, UploadId=upload["store"])
     held = [part for page in s3.get_paginator("list_parts").paginate(**where) for part in page.get("Parts", [])]
     need([part["PartNumber"] for part in held] == [part["number"] for part in named], "bad-parts")
-    need(sum(part["Size"] for part in held) == upload["size"], "bad-parts")
-    for part, known in zip(held, named):
-        need((known.get("etag") or part["ETag"]).strip('"') == part["ETag"].strip('"'), "bad-parts")
+    same = [(known.get("etag") or one["ETag"]).strip('"') == one["ETag"].strip('"') for one, known in zip(held, named)]
+    need(all(same) and sum(part["Size"] for part in held) == upload["size"], "bad-parts")
     parts = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in held]
     # boto3 raises as well where the store answers 200 with an <Error> in the body.
     s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
