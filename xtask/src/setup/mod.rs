@@ -54,5 +54,6 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     node::typescript(place)?;
     python::localstack(place)?;
     node::azurite(place)?;
+    recipes::prepare(place)?;
     Ok(())
 }

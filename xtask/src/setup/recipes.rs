@@ -22,7 +22,7 @@ pub(crate) fn are_asked_for(filter: &[OsString]) -> bool {
     words.peek().is_none() || words.any(|word| TRIAL.contains(word))
 }
 
-/// A recipe's folder name, the package manager's file, and what makes it ready.
+/// A recipe's folder name, and what makes it ready: from the folder in the checkout, in the one among the tools.
 type Recipe = (&'static str, fn(&Place, &Path, &Path) -> Result<()>);
 
 const RECIPES: [Recipe; 5] = [
@@ -124,7 +124,7 @@ fn go(_: &Place, from: &Path, to: &Path) -> Result<()> {
         debian::install("Installing Go from Debian", &["golang-go"])?;
     }
     let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(to.join("backend")).arg(".").current_dir(from);
+    build.args(["build", "-buildvcs=false", "-o"]).arg(to.join("backend")).arg(".").current_dir(from);
     build
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
