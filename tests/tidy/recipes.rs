@@ -70,9 +70,9 @@ fn recipes_are_short_and_pinned() {
             .filter(|file| manifests.contains(&file.path))
             .flat_map(|file| unpinned(&file.path, &file.text)),
     );
-    let wanted =
-        RECIPES.iter().flat_map(|(name, _)| [format!("{FOLDER}{name}/README.md")]).chain(manifests.clone());
-    let missing = wanted.filter(|path| !ours.iter().any(|file| file.path == *path));
+    let readmes = RECIPES.map(|(name, _)| format!("{FOLDER}{name}/README.md"));
+    let wanted = readmes.iter().chain(&manifests);
+    let missing = wanted.filter(|path| !ours.iter().any(|file| file.path == **path));
     check(missing.map(|path| format!("{path} is missing")));
 }
 
