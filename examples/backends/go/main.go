@@ -80,7 +80,7 @@ func start(name, kind string, size *uint64) (object, error) {
 }
 
 func sign(ask asked) (object, error) {
-	return perUpload(ask, "uploads", func(upload upload, _ *uint64, parts []part) (object, error) {
+	told, err := perUpload(ask, "uploads", func(upload upload, _ *uint64, parts []part) (object, error) {
 		grants := make([]object, 0, len(parts))
 		for _, part := range parts {
 			if !upload.has(part) {
@@ -90,6 +90,10 @@ func sign(ask asked) (object, error) {
 		}
 		return object{"parts": grants}, nil
 	})
+	if err == nil {
+		told["serverTime"] = time.Now().UnixMilli()
+	}
+	return told, err
 }
 
 func list(ask asked) (object, error) {

@@ -81,7 +81,7 @@ func perUpload(ask asked, as string, one func(upload, *uint64, []part) (object, 
 		told, err := one(upload, uploads[at].Size, uploads[at].Parts)
 		return uploads[at].ID, told, err
 	})
-	return object{as: outcomes, "serverTime": time.Now().UnixMilli()}, nil
+	return object{as: outcomes}, nil
 }
 
 func asProblem(err error) problem {
