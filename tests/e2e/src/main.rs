@@ -16,6 +16,7 @@ mod localstack;
 mod page;
 mod proc;
 mod proxy;
+mod recipes;
 mod scenarios;
 mod world;
 

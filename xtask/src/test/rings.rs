@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
 use crate::run::{cargo, live, on_path, quiet, say};
-use crate::setup::{debian, node, python, rust};
+use crate::setup::{debian, node, python, recipes, rust};
 use crate::test::Outcome;
 use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
 use crate::{demo, npm, page, setup, sim, size};
@@ -131,6 +131,9 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     command.env("WINDLASS_SERVER_BIN", server).env("WINDLASS_PAGE_DIR", page::dir(place));
     command.env("WINDLASS_TOOLS", &place.tools).env("WINDLASS_LOCALSTACK_PYTHON", localstack.python);
     command.env("WINDLASS_LOCALSTACK_SHIM", localstack.shim).env("WINDLASS_AZURITE", azurite);
+    if recipes::are_asked_for(filter) {
+        command.env("WINDLASS_RECIPES", recipes::prepare(place)?);
+    }
     live("Uploading in real browsers", &mut command)?;
     Ok(Outcome::Passed)
 }
