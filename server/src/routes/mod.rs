@@ -6,6 +6,7 @@ mod create;
 mod list;
 mod sign;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -164,4 +165,16 @@ fn at_most(entries: usize, of_what: &str) -> Result<(), Refusal> {
     }
     Err(problem::bad_request(format!("A call takes at most {MOST_ENTRIES} {of_what}. Send smaller batches."))
         .into())
+}
+
+/// Refuses a batch that has an entry twice: the answer's entries are found by their names.
+fn once<'a>(mut names: impl Iterator<Item = &'a str>, name: &str, of_what: &str) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
+    match names.position(|name| !seen.insert(name)) {
+        None => Ok(()),
+        Some(at) => {
+            let detail = format!("The {name} of {of_what}[{at}] stands twice in the request.");
+            Err(problem::bad_request(detail).into())
+        }
+    }
 }
