@@ -117,8 +117,11 @@ async fn texts_that_are_none() {
     ];
     for (route, field) in fields {
         for value in ["1", "true", "[]", "[\"SECRET\"]", "{\"a\":{}}"] {
-            let words =
-                if value == "{\"a\":{}}" && field.ends_with("metadata") { "files[0].metadata.a" } else { field };
+            let words = if value == "{\"a\":{}}" && field.ends_with("metadata") {
+                "files[0].metadata.a"
+            } else {
+                field
+            };
             is_bad(
                 &stand,
                 route,

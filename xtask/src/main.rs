@@ -34,7 +34,7 @@ cargo xtask COMMAND
   bench               measure how the upload machine's cost grows with files and parts
   size                print the package's download sizes; fail when over the limit
   test [RING…] [-- FILTER]
-                      run all checks, or only the named rings: fmt clippy host sim wasm size types e2e
+                      run all checks, or only the named rings: fmt clippy host contract sim wasm size types e2e
   help                this
 
 Tools are kept in $WINDLASS_TOOLS, by default ~/.cache/windlass/tools.
