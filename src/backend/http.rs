@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gloo_net::http::{Request as HttpRequest, Response};
-use web_sys::{AbortController, RequestCredentials};
+use web_sys::{AbortController, RequestCredentials, RequestRedirect};
 use windlass_core::machine::{Answer, Request};
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
@@ -12,6 +12,9 @@ use windlass_core::retry::CallFailure;
 
 use crate::browser::clock;
 use crate::json;
+
+/// Bytes of an answer at most: a list of 50,000 parts on one page has five million.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Where the backend is and what every call to it carries.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,13 +65,23 @@ impl Http {
         let stop = Stop(AbortController::new().map_err(|_| CallFailure::NoAnswer)?);
         let signal = stop.0.signal();
         let mut request = HttpRequest::post(&url).credentials(credentials).abort_signal(Some(&signal));
+        // Followed, one to a login page of another origin would look as if there were no network.
+        request = request.redirect(RequestRedirect::Manual);
         for (name, value) in self.headers.iter() {
             request = request.header(name, value);
         }
         let request = request.header("content-type", "application/json").body(json).map_err(unsendable)?;
         let response = request.send().await.map_err(|_| CallFailure::NoAnswer)?;
         let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
-        if response.ok() { Ok(text) } else { Err(refusal(&response, &text)) }
+        match response.status() {
+            // The browser tells no more of a redirect than that it was one.
+            0 => Err(CallFailure::Malformed("the answer is a redirect".into())),
+            _ if text.len() > MOST_BYTES => {
+                Err(CallFailure::Malformed("the answer is larger than 8 MiB".into()))
+            }
+            200..=299 => Ok(text),
+            _ => Err(refusal(&response, &text)),
+        }
     }
 }
 

@@ -150,7 +150,7 @@ impl Machine {
             );
             match accepted {
                 Ok((mut remote, grants)) => {
-                    for grant in grants {
+                    for (_, grant) in grants {
                         let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
                         remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
                     }
@@ -183,7 +183,7 @@ impl Machine {
             let Some(remote) = upload.remote.as_mut().filter(|remote| remote.id == id) else { continue };
             match outcome.map_or_else(|| Err(missing(Route::Sign)), |outcome| granted(&numbers, outcome)) {
                 Ok(grants) => {
-                    for grant in grants {
+                    for (_, grant) in grants {
                         let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
                         remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
                     }
