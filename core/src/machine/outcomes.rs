@@ -120,6 +120,10 @@ mod tests {
         }
     }
 
+    fn no_limits() -> Limits {
+        Limits { min_part_size: 9, max_part_size: 1, max_parts: 0, max_size: 0 }
+    }
+
     /// What the person reads names the field and shows nothing of the grants.
     #[track_caller]
     fn is_bad<T: std::fmt::Debug>(answer: Result<T, Error>, route: Route, words: &str) {
@@ -158,13 +162,7 @@ mod tests {
             (|one| one.part_size = Some(0), "partSize or limits: "),
             (|one| one.part_size = Some(1), "partSize or limits: "),
             (|one| one.part_size = Some((1 << 53) - 1), "partSize or limits: "),
-            (
-                |one| {
-                    one.limits =
-                        Some(Limits { min_part_size: 9, max_part_size: 1, max_parts: 0, max_size: 0 })
-                },
-                "partSize or limits: ",
-            ),
+            (|one| one.limits = Some(no_limits()), "partSize or limits: "),
             (|one| one.parts.push(grant(0)), "parts: part 0 was not asked for"),
             (|one| one.parts.push(grant(4)), "parts: part 4 was not asked for"),
             (|one| one.parts.push(grant(1)), "parts: part 1 is there twice"),
@@ -205,8 +203,8 @@ mod tests {
             is_bad(granted(&[1, 2, 3], signed(numbers)), Route::Sign, words);
         }
         for url in NO_URLS {
-            let mut outcome = signed(&[3, 2, 1]);
-            outcome.parts[1].url = SecretUrl::new(url);
+            let mut outcome = signed(&[3, 1]);
+            outcome.parts.push(Grant { url: SecretUrl::new(url), ..grant(2) });
             is_bad(granted(&[1, 2, 3], outcome), Route::Sign, "parts: part 2 has a url that is none");
         }
         assert!(granted(&[1, 2, 3], signed(&[3, 2, 1])).unwrap().keys().eq([&1, &2, &3]));
