@@ -10,6 +10,7 @@
 //! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |
 //! | 413 | permanent | where the cut is ours and can be smaller, the file starts anew in parts of half the size; else it fails |
 //! | 507 | permanent | the file fails: the store is full |
+//! | a grant that the browser does not send: its URL or headers, or `http:` in an `https:` page | permanent | the file fails |
 //! | anything else | permanent | the file fails |
 //!
 //! A call to the backend (`Error::from_problem` and the machine's `answers`):
@@ -96,6 +97,8 @@ pub enum PutFailure {
     Incomplete(Option<String>),
     /// The grant cannot be made into a request: a URL or header the browser does not take.
     Unsendable,
+    /// The grant's URL is `http:` and the page `https:`, between which browsers stand.
+    Insecure,
     /// The store said no.
     Refused {
         /// The HTTP status.
@@ -137,15 +140,20 @@ impl PutFailure {
             Self::NoAnswer | Self::Aborted | Self::Stalled | Self::Incomplete(_) => {
                 (Remedy::Resend, Kind::Network, Status::Temporary)
             }
-            Self::Unsendable => (Remedy::Fail, Kind::BadAnswer, Status::Permanent),
+            Self::Unsendable | Self::Insecure => (Remedy::Fail, Kind::BadAnswer, Status::Permanent),
             Self::Refused { status, .. } => judge_refusal(*status, code),
         };
         let mut error = Error::new(kind, status, Op::Put);
         error.part = Some(part);
         if let Self::Refused { status, .. } = self {
             error.http = Some(*status);
-            code.unwrap_or_default().clone_into(&mut error.detail);
         }
+        let detail = match self {
+            Self::Unsendable => Some("parts: the browser takes no such url or headers"),
+            Self::Insecure => Some("parts: the url is insecure and the page is not"),
+            _ => code,
+        };
+        detail.unwrap_or_default().clone_into(&mut error.detail);
         (remedy, error)
     }
 
@@ -233,6 +241,17 @@ mod tests {
         let failure = PutFailure::Refused { status, body, retry_after: None };
         let (got, error) = failure.judge(3, Provider::S3);
         assert_eq!((got, error.kind), (remedy, kind), "{status} {code:?}");
+    }
+
+    #[test]
+    fn a_grant_that_cannot_be_sent_says_what_is_wrong_with_it() {
+        for (failure, words) in
+            [(PutFailure::Unsendable, "url or headers"), (PutFailure::Insecure, "url is insecure")]
+        {
+            let (remedy, error) = failure.judge(3, Provider::S3);
+            assert_eq!((remedy, error.kind, error.part), (Remedy::Fail, Kind::BadAnswer, Some(3)));
+            assert!(error.sentence().contains(words), "{error}");
+        }
     }
 
     #[test]

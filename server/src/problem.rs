@@ -36,14 +36,17 @@ pub(crate) fn problem(code: &'static str, detail: impl Into<String>) -> Problem 
 fn status_and_title(code: &str) -> (u16, &'static str) {
     match code {
         code::BAD_REQUEST => (400, "The request is not understood"),
+        code::UNAUTHORIZED => (401, "Not signed in"),
         code::ID_REFUSED => (403, "The upload id is not accepted"),
         code::NOT_FOUND => (404, "There is no such route"),
         code::UPLOAD_GONE => (404, "The upload is gone"),
         code::SIZE_MISMATCH => (409, "The stored bytes are not as many as the file's"),
         code::UPLOAD_EXPIRED => (410, "The upload has expired"),
         code::TOO_LARGE => (413, "Too large"),
+        code::TYPE_REFUSED => (415, "This type of file is not accepted"),
         code::BAD_FILE => (422, "The file cannot be accepted"),
         code::BAD_PARTS => (422, "The parts are not those of the file"),
+        code::RATE_LIMITED => (429, "Too many requests"),
         code::STORE_REFUSED => (502, "The store refused"),
         code::STORE_UNAVAILABLE => (503, "The store cannot be reached"),
         code::STORE_FULL => (507, "The store is full"),
@@ -130,9 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_its_own_status() {
-        assert_eq!(problem(code::TOO_LARGE, "").status, 413);
-        assert_eq!(problem(code::STORE_FULL, "").status, 507);
+    fn every_code_has_the_status_and_title_of_its_example_in_the_document() {
+        let document: serde_json::Value =
+            serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+        let examples = document["components"]["examples"].as_object().unwrap();
+        for example in examples.values().map(|example| &example["value"]) {
+            let (status, title) = status_and_title(example["code"].as_str().unwrap());
+            assert_eq!(
+                (u64::from(status), title),
+                (example["status"].as_u64().unwrap(), example["title"].as_str().unwrap())
+            );
+        }
         assert_eq!(internal().status, 500);
     }
 }

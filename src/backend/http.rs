@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gloo_net::http::{Headers, Request as HttpRequest, Response};
-use web_sys::{AbortController, RequestCredentials, RequestInit};
+use web_sys::{AbortController, RequestCredentials, RequestInit, RequestRedirect};
 use windlass_core::machine::{Answer, Request};
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
@@ -12,6 +12,9 @@ use windlass_core::retry::CallFailure;
 
 use crate::browser::clock;
 use crate::json;
+
+/// Bytes of an answer at most: a list of 50,000 parts on one page has five million.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Where the backend is and what every call to it carries.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,11 +75,21 @@ impl Http {
         init.set_headers(&headers.into_raw());
         init.set_signal(Some(&signal));
         init.set_body(&json.into());
+        // Followed, one to a login page of another origin would look as if there were no network.
+        init.set_redirect(RequestRedirect::Manual);
         // Not by gloo's builder: what it does for queries would be a hundredth of the whole wasm.
         let request = web_sys::Request::new_with_str_and_init(&url, &init).map_err(unsendable)?;
         let response = HttpRequest::from(request).send().await.map_err(|_| CallFailure::NoAnswer)?;
         let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
-        if response.ok() { Ok(text) } else { Err(refusal(&response, &text)) }
+        match response.status() {
+            // The browser tells no more of a redirect than that it was one.
+            0 => Err(CallFailure::Malformed("the answer is a redirect".into())),
+            _ if text.len() > MOST_BYTES => {
+                Err(CallFailure::Malformed("the answer is larger than 8 MiB".into()))
+            }
+            200..=299 => Ok(text),
+            _ => Err(refusal(&response, &text)),
+        }
     }
 }
 

@@ -51,7 +51,12 @@ impl Put {
         };
         let on_end = {
             let xhr = xhr.clone();
-            Closure::new(move |event: web_sys::Event| ended(outcome(&xhr, &event.type_())))
+            let is_http = grant.url.reveal().starts_with("http:");
+            Closure::new(move |event: web_sys::Event| {
+                let silent =
+                    if is_http && is_secure_page() { PutFailure::Insecure } else { PutFailure::NoAnswer };
+                ended(outcome(&xhr, &event.type_(), silent));
+            })
         };
         let put = Self { xhr, loaded, told: Cell::new(0), on_progress, on_end };
         put.start(grant, body, watched).map_err(|_| PutFailure::Unsendable)?;
@@ -102,11 +107,17 @@ impl Drop for Put {
     }
 }
 
-fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
+/// Where browsers block what is not `https:`, without telling. (Some let the machine's own addresses pass.)
+fn is_secure_page() -> bool {
+    web_sys::window().is_some_and(|window| window.origin().starts_with("https:"))
+}
+
+/// What became of a request; `silent` is what it means that there was no answer.
+fn outcome(xhr: &XmlHttpRequest, event: &str, silent: PutFailure) -> Result<Stored, PutFailure> {
     let status = xhr.status().unwrap_or(0);
     match (event, status) {
         ("abort", _) => Err(PutFailure::Aborted),
-        ("error", _) | (_, 0) => Err(PutFailure::NoAnswer),
+        ("error", _) | (_, 0) => Err(silent),
         (_, 200..=299) => Ok(Stored { etag: header(xhr, "etag") }),
         (_, 308) => Err(PutFailure::Incomplete(header(xhr, "range"))),
         _ => {

@@ -19,7 +19,7 @@ use crate::{npm, page, setup};
 
 const PORT: u16 = 8787;
 /// How the server says that it answers.
-const READY: &str = "Windlass server: ";
+pub(crate) const READY: &str = "Windlass server: ";
 
 #[derive(Debug, Default)]
 struct Options {
@@ -126,7 +126,7 @@ fn ready(port: u16, options: &Options) {
 }
 
 /// The server's command, made so that the kernel stops it should xtask die without a chance to.
-fn bound_to_us(server: &Path) -> Command {
+pub(crate) fn bound_to_us(server: &Path) -> Command {
     let Some(setpriv) = on_path("setpriv") else { return Command::new(server) };
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "TERM"]).arg(server);

@@ -31,10 +31,10 @@ cargo xtask COMMAND
   demo [--port N] [--data DIR] [--no-open] [-- SERVER ARGS]
                       build everything, serve the demo page and its backend until stopped
   sim [ARGS]          throw bad networks at the upload machine: --seeds N, --seed S to replay one, --networks, --mutants
-  bench               measure how the upload machine's cost grows with files and parts
+  bench               measure how the upload machine's cost grows with files and parts, and how fast the server signs
   size                print the package's download sizes; fail when over the limit
   test [RING…] [-- FILTER]
-                      run all checks, or only the named rings: fmt clippy host sim wasm size types e2e
+                      run all checks, or only the named rings: fmt clippy host contract sim wasm size types e2e
   help                this
 
 Tools are kept in $WINDLASS_TOOLS, by default ~/.cache/windlass/tools.

@@ -1,4 +1,4 @@
-//! Runs the simulator and the benchmark, optimised: a million events a second are what makes them worth having.
+//! Runs the simulator and the benchmarks, optimised: a million events a second are what makes them worth having.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -23,9 +23,20 @@ pub(crate) fn run(place: &Place, args: &[OsString]) -> Result<()> {
     live("Simulating uploads", command.arg("--").args(args))
 }
 
-/// Runs the benchmark.
+/// Runs the benchmarks.
 pub(crate) fn bench(place: &Place) -> Result<ExitCode> {
     live("Measuring the upload machine", &mut optimised(place, "windlass-bench"))?;
+    let mut signing = cargo(&place.root);
+    signing.args([
+        "bench",
+        "--quiet",
+        "--package",
+        "windlass-server",
+        "--ignore-rust-version",
+        "--bench",
+        "signing",
+    ]);
+    live("Measuring the server's signatures", &mut signing)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -150,7 +150,7 @@ impl Machine {
             );
             match accepted {
                 Ok((mut remote, grants)) => {
-                    for grant in grants {
+                    for (_, grant) in grants {
                         let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
                         remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
                     }
@@ -186,7 +186,7 @@ impl Machine {
                 |outcome| granted(&numbers, outcome, remote.method),
             ) {
                 Ok(grants) => {
-                    for grant in grants {
+                    for (_, grant) in grants {
                         let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
                         remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
                     }

@@ -10,9 +10,12 @@ use crate::plan::{Plan, choose_part_size};
 use crate::protocol::{CompleteOutcome, CreateOutcome, Grant, GrantMethod, Method, Route, SignOutcome};
 use crate::signing::Grants;
 
+/// Grants by the numbers of their parts.
+type GrantMap = Map<u32, Grant>;
+
 /// A `create` entry as an upload that can go on and its first grants, or why it cannot. Where the backend leaves the
 /// part size to us, parts are of at most `largest` bytes if the limits allow it.
-pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<(Remote, Vec<Grant>), Error> {
+pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<(Remote, GrantMap), Error> {
     let bad = |what: &str| Error::bad_answer(Route::Create, what);
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Create, &problem));
@@ -31,13 +34,7 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
         }
     };
     let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
-    let mut first = Vec::new();
-    for grant in outcome.parts {
-        if plan.range(grant.number).is_none() {
-            return Err(bad(&format!("parts: there is no part {}", grant.number)));
-        }
-        first.push(check_grant(Route::Create, method, grant)?);
-    }
+    let first = believable(Route::Create, method, outcome.parts, &|number| plan.range(number).is_some())?;
     let is_ours = outcome.part_size.is_none() && method == Method::Multipart;
     let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
     let remote = Remote {
@@ -54,38 +51,47 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
 }
 
 /// The grants of a `sign` entry, exactly one for each part that was asked for.
-pub(super) fn granted(numbers: &[u32], outcome: SignOutcome, method: Method) -> Result<Vec<Grant>, Error> {
-    let bad = |what: String| Error::bad_answer(Route::Sign, &what);
+pub(super) fn granted(numbers: &[u32], outcome: SignOutcome, method: Method) -> Result<GrantMap, Error> {
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Sign, &problem));
     }
-    let mut grants: Map<u32, Grant> = Map::new();
-    for grant in outcome.parts {
-        let number = grant.number;
-        if !numbers.contains(&number) {
-            return Err(bad(format!("parts: part {number} was not asked for")));
-        }
-        if grants.insert(number, check_grant(Route::Sign, method, grant)?).is_some() {
-            return Err(bad(format!("parts: part {number} is there twice")));
-        }
-    }
+    let grants = believable(Route::Sign, method, outcome.parts, &|number| numbers.contains(&number))?;
     match numbers.iter().find(|number| !grants.contains_key(*number)) {
-        Some(number) => Err(bad(format!("parts: part {number} is missing"))),
-        None => Ok(grants.into_iter().map(|(_, grant)| grant).collect()),
+        Some(number) => Err(bad_part(Route::Sign, *number, "is missing")),
+        None => Ok(grants),
     }
 }
 
-/// A grant that can be used: a form is one file, whole.
-fn check_grant(route: Route, method: Method, grant: Grant) -> Result<Grant, Error> {
-    let url = grant.url.reveal();
-    let what = if !url.starts_with("https://") && !url.starts_with("http://") {
-        "url"
-    } else if grant.method == GrantMethod::Post && method != Method::Single {
-        "method"
-    } else {
-        return Ok(grant);
-    };
-    Err(Error::bad_answer(route, &format!("parts: the {what} of part {} is not one", grant.number)))
+/// The grants by their parts' numbers, each a part that is wanted, once, and with a URL of the web. A form is one file,
+/// whole.
+fn believable(
+    route: Route,
+    method: Method,
+    parts: Vec<Grant>,
+    is_wanted: &dyn Fn(u32) -> bool,
+) -> Result<GrantMap, Error> {
+    let mut grants = Map::new();
+    for grant in parts {
+        let number = grant.number;
+        let url = grant.url.reveal();
+        let wrong = if !is_wanted(number) {
+            "was not asked for"
+        } else if !url.starts_with("https://") && !url.starts_with("http://") {
+            "has a url that is none"
+        } else if grant.method == GrantMethod::Post && method != Method::Single {
+            "has a form"
+        } else if grants.insert(number, grant).is_some() {
+            "is there twice"
+        } else {
+            continue;
+        };
+        return Err(bad_part(route, number, wrong));
+    }
+    Ok(grants)
+}
+
+fn bad_part(route: Route, number: u32, wrong: &str) -> Error {
+    Error::bad_answer(route, &format!("parts: part {number} {wrong}"))
 }
 
 /// A `complete` entry as an object that is the whole file, or why it is not.
@@ -99,4 +105,143 @@ pub(super) fn finished(size: u64, outcome: CompleteOutcome) -> Result<Object, Er
         return Err(Error::new(Kind::SizeMismatch, Status::Permanent, Op::Call(Route::Complete)));
     }
     Ok(Object { key, size, etag: outcome.etag, url: outcome.url })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Limits, Provider, SecretUrl};
+
+    const MIB: u64 = 1 << 20;
+    const SIZE: u64 = 12 * MIB;
+
+    fn grant(number: u32) -> Grant {
+        let url = SecretUrl::new("https://store.example/SECRET");
+        Grant::put(number, url, Map::new(), 1)
+    }
+
+    fn created() -> CreateOutcome {
+        CreateOutcome {
+            id: Some("id".into()),
+            provider: Some(Provider::S3),
+            key: Some("key".into()),
+            method: Some(Method::Multipart),
+            part_size: Some(5 * MIB),
+            parts: vec![grant(3), grant(1)],
+            ..CreateOutcome::default()
+        }
+    }
+
+    fn no_limits() -> Limits {
+        Limits { min_part_size: 9, max_part_size: 1, max_parts: 0, max_size: 0 }
+    }
+
+    /// What the person reads names the field and shows nothing of the grants.
+    #[track_caller]
+    fn is_bad<T: std::fmt::Debug>(answer: Result<T, Error>, route: Route, words: &str) {
+        let error = answer.unwrap_err();
+        assert_eq!(
+            (error.kind, error.status, error.op),
+            (Kind::BadAnswer, Status::Permanent, Op::Call(route))
+        );
+        let sentence = error.sentence();
+        assert!(sentence.contains(&format!("({}: {words}", route.path())), "{words:?} is not in {sentence}");
+        assert!(!sentence.contains("SECRET"), "{sentence}");
+    }
+
+    /// URLs to which nothing is sent: scripts, data, other schemes, and what would be relative to the page.
+    const NO_URLS: [&str; 9] = [
+        "",
+        "/SECRET",
+        "//store.example/SECRET",
+        "SECRET",
+        "javascript:SECRET",
+        "data:text/plain,SECRET",
+        "ftp://store.example/SECRET",
+        " https://store.example/SECRET",
+        "https:store.example/SECRET",
+    ];
+
+    #[test]
+    fn an_upload_that_cannot_be_is_refused_with_its_field() {
+        type Edit = fn(&mut CreateOutcome);
+        let rows: [(Edit, &str); 13] = [
+            (|one| one.id = None, "id is missing"),
+            (|one| one.id = Some(String::new()), "id is missing"),
+            (|one| one.provider = None, "provider is missing"),
+            (|one| one.key = None, "key is missing"),
+            (|one| one.method = None, "method is missing"),
+            (|one| one.part_size = Some(0), "partSize or limits: "),
+            (|one| one.part_size = Some(1), "partSize or limits: "),
+            (|one| one.part_size = Some((1 << 53) - 1), "partSize or limits: "),
+            (|one| one.limits = Some(no_limits()), "partSize or limits: "),
+            (|one| one.parts.push(grant(0)), "parts: part 0 was not asked for"),
+            (|one| one.parts.push(grant(4)), "parts: part 4 was not asked for"),
+            (|one| one.parts.push(grant(1)), "parts: part 1 is there twice"),
+            (|one| one.method = Some(Method::Single), "parts: part 3 was not asked for"),
+        ];
+        for (edit, words) in rows {
+            let mut outcome = created();
+            edit(&mut outcome);
+            is_bad(accept(SIZE, outcome, 5 * MIB), Route::Create, words);
+        }
+        for url in NO_URLS {
+            let parts = vec![Grant { url: SecretUrl::new(url), ..grant(2) }];
+            let outcome = CreateOutcome { parts, ..created() };
+            is_bad(accept(SIZE, outcome, 5 * MIB), Route::Create, "parts: part 2 has a url that is none");
+        }
+        // In whatever order.
+        let (_, grants) = accept(SIZE, created(), 5 * MIB).unwrap();
+        assert!(grants.keys().eq([&1, &3]));
+    }
+
+    #[test]
+    fn grants_that_do_not_fit_what_was_asked_are_refused_with_their_part() {
+        let signed = |numbers: &[u32]| SignOutcome {
+            id: "id".into(),
+            parts: numbers.iter().map(|number| grant(*number)).collect(),
+            problem: None,
+        };
+        for (numbers, words) in [
+            (&[][..], "parts: part 1 is missing"),
+            (&[2, 3], "parts: part 1 is missing"),
+            (&[1, 3], "parts: part 2 is missing"),
+            (&[1, 2, 3, 4], "parts: part 4 was not asked for"),
+            (&[1, 2, 0], "parts: part 0 was not asked for"),
+            (&[1, 2, u32::MAX], "parts: part 4294967295 was not asked for"),
+            (&[1, 2, 2], "parts: part 2 is there twice"),
+            (&[1, 2, 3, 1], "parts: part 1 is there twice"),
+        ] {
+            is_bad(granted(&[1, 2, 3], signed(numbers), Method::Multipart), Route::Sign, words);
+        }
+        for url in NO_URLS {
+            let mut outcome = signed(&[3, 1]);
+            outcome.parts.push(Grant { url: SecretUrl::new(url), ..grant(2) });
+            is_bad(
+                granted(&[1, 2, 3], outcome, Method::Multipart),
+                Route::Sign,
+                "parts: part 2 has a url that is none",
+            );
+        }
+        assert!(granted(&[1, 2, 3], signed(&[3, 2, 1]), Method::Multipart).unwrap().keys().eq([&1, &2, &3]));
+    }
+
+    #[test]
+    fn an_object_that_is_not_the_file_is_none() {
+        let done =
+            CompleteOutcome { key: Some("key".into()), size: Some(SIZE), ..CompleteOutcome::default() };
+        is_bad(
+            finished(SIZE, CompleteOutcome { key: None, ..done.clone() }),
+            Route::Complete,
+            "key is missing",
+        );
+        is_bad(
+            finished(SIZE, CompleteOutcome { size: None, ..done.clone() }),
+            Route::Complete,
+            "size is missing",
+        );
+        let short = finished(SIZE, CompleteOutcome { size: Some(SIZE - 1), ..done.clone() });
+        assert_eq!(short.unwrap_err().kind, Kind::SizeMismatch);
+        assert_eq!(finished(SIZE, done).unwrap().size, SIZE);
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod json;
 mod problem;
+mod strict;
 mod wire;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use problem::{Problem, problem_code};
+pub use strict::Object;
 
 use crate::map::Map;
 
@@ -48,6 +50,7 @@ impl Route {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateRequest {
     /// One entry a file; the answer has one entry for each, found by `ref`.
+    #[serde(deserialize_with = "strict::objects")]
     pub files: Vec<NewFile>,
 }
 
@@ -61,18 +64,19 @@ pub struct NewFile {
     /// The file's name as the person sees it; never to be trusted as a path.
     pub name: String,
     /// Bytes, or `None` for a source whose end is not known yet.
+    #[serde(default, deserialize_with = "strict::whole_or_null")]
     pub size: Option<u64>,
     /// The MIME type the browser gave, or an empty string.
     #[serde(rename = "type", default)]
     pub content_type: String,
     /// The file's modification time, milliseconds since the Unix epoch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict::whole_or_null")]
     pub last_modified: Option<u64>,
     /// The path inside a chosen folder, or an empty string.
     #[serde(default)]
     pub path: String,
     /// What the app wants kept with the object.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict::texts")]
     pub metadata: Map<String, String>,
 }
 
@@ -238,6 +242,7 @@ impl fmt::Debug for SecretUrl {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignRequest {
     /// One entry an upload.
+    #[serde(deserialize_with = "strict::objects")]
     pub uploads: Vec<SignUpload>,
 }
 
@@ -247,6 +252,7 @@ pub struct SignUpload {
     /// The upload.
     pub id: String,
     /// Its parts.
+    #[serde(deserialize_with = "strict::objects")]
     pub parts: Vec<SignPart>,
 }
 
@@ -254,8 +260,10 @@ pub struct SignUpload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignPart {
     /// From 1.
+    #[serde(deserialize_with = "strict::number")]
     pub number: u32,
     /// Bytes.
+    #[serde(deserialize_with = "strict::bytes")]
     pub size: u64,
 }
 
@@ -288,7 +296,7 @@ pub struct ListRequest {
     /// The upload.
     pub id: String,
     /// Where the page before ended: its `next`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "strict::number_or_null", skip_serializing_if = "Option::is_none")]
     pub after: Option<u32>,
 }
 
@@ -318,6 +326,7 @@ pub struct ListedPart {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompleteRequest {
     /// One entry an upload.
+    #[serde(deserialize_with = "strict::objects")]
     pub uploads: Vec<CompleteUpload>,
 }
 
@@ -327,8 +336,10 @@ pub struct CompleteUpload {
     /// The upload.
     pub id: String,
     /// The file's bytes, all parts together.
+    #[serde(deserialize_with = "strict::bytes")]
     pub size: u64,
     /// Every part, in order.
+    #[serde(deserialize_with = "strict::objects")]
     pub parts: Vec<CompletePart>,
 }
 
@@ -336,6 +347,7 @@ pub struct CompleteUpload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompletePart {
     /// From 1.
+    #[serde(deserialize_with = "strict::number")]
     pub number: u32,
     /// The store's entity tag, if the browser was allowed to read it; else the backend asks the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]

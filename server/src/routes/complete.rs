@@ -9,7 +9,7 @@ use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, ListedPart, Problem,
 };
 
-use super::{AT_ONCE, Asked, Backend, at_most};
+use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::problem::{self, Refusal};
 use crate::store::{Multipart, StoreError, Stored};
 use crate::token::Upload;
@@ -19,6 +19,7 @@ pub(super) async fn complete(
     Asked(asked): Asked<CompleteRequest>,
 ) -> Result<Json<CompleteAnswer>, Refusal> {
     at_most(asked.uploads.len(), "uploads")?;
+    once(asked.uploads.iter().map(|upload| upload.id.as_str()), "id", "uploads")?;
     let one = |asked: CompleteUpload| {
         let backend = Arc::clone(&backend);
         let id = asked.id.clone();
@@ -43,7 +44,7 @@ async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, St
     if asked.size != upload.size {
         return Err(problem::size_mismatch(upload.size, asked.size));
     }
-    check_numbers(&asked.parts)?;
+    check_numbers(&asked.parts, if upload.store_id.is_some() { backend.limits.max_parts } else { 1 })?;
     let joined = match upload.multipart() {
         None => Ok(()),
         Some(multipart) => match join(backend, upload.size, multipart, &asked.parts).await {
@@ -56,13 +57,17 @@ async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, St
     Ok((upload, stored))
 }
 
-/// From part 1 on, every part once and in order. Whether they are all shows in what the store holds.
-fn check_numbers(parts: &[CompletePart]) -> Result<(), Problem> {
+/// From part 1 on, every part once and in order, and no more than `most`. Whether they are all shows in what the store
+/// holds.
+fn check_numbers(parts: &[CompletePart], most: u32) -> Result<(), Problem> {
     if parts.is_empty() {
         return Err(problem::bad_parts("Part 1 is missing: name every part once, in order."));
     }
-    match (1..).zip(parts).find(|(expected, part)| part.number != *expected) {
+    match (1..).zip(parts).find(|(expected, part)| part.number != *expected || *expected > most) {
         None => Ok(()),
+        Some((expected, part)) if part.number == expected => {
+            Err(problem::bad_parts(format!("There is no part {expected}: this file has at most {most}.")))
+        }
         Some((expected, CompletePart { number, .. })) => Err(problem::bad_parts(format!(
             "Part {number} stands where part {expected} should. Name every part once, in order."
         ))),
@@ -177,13 +182,14 @@ mod tests {
     #[track_caller]
     fn check(numbers: &[u32], problem: &str) {
         let parts: Vec<_> = numbers.iter().map(|&number| CompletePart { number, etag: None }).collect();
-        let detail = check_numbers(&parts).map_or_else(|problem| problem.detail, |()| String::new());
+        let detail = check_numbers(&parts, 3).map_or_else(|problem| problem.detail, |()| String::new());
         assert!(detail.starts_with(problem) && detail.is_empty() == problem.is_empty(), "{detail:?}");
     }
 
     #[test]
     fn parts_are_named_once_and_in_order() {
         check(&[1, 2, 3], "");
+        check(&[1, 2, 3, 4], "There is no part 4: this file has at most 3");
         check(&[1, 3], "Part 3 stands where part 2 should");
         check(&[1, 1, 2, 3], "Part 1 stands where part 2 should");
         check(&[2, 1, 3], "Part 2 stands where part 1 should");

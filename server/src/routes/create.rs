@@ -1,6 +1,5 @@
 //! `create`: starts an upload for each file of a batch.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,7 +7,7 @@ use axum::extract::State;
 use futures::{StreamExt, stream};
 use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
 
-use super::{AT_ONCE, Asked, Backend, at_most};
+use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::keys;
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
@@ -26,12 +25,7 @@ pub(super) async fn create(
     Asked(asked): Asked<CreateRequest>,
 ) -> Result<Json<CreateAnswer>, Refusal> {
     at_most(asked.files.len(), "files")?;
-    let mut seen = HashSet::new();
-    if let Some(at) = asked.files.iter().position(|file| !seen.insert(file.reference.as_str())) {
-        return Err(
-            problem::bad_request(format!("The ref of files[{at}] stands twice in the request.")).into()
-        );
-    }
+    once(asked.files.iter().map(|file| file.reference.as_str()), "ref", "files")?;
     let one = |file: NewFile| {
         let backend = Arc::clone(&backend);
         async move {

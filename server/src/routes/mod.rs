@@ -6,6 +6,7 @@ mod create;
 mod list;
 mod sign;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -17,7 +18,7 @@ use axum::routing::post;
 use serde::de::DeserializeOwned;
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use windlass_core::protocol::{Limits, Problem, problem_code as code};
+use windlass_core::protocol::{Limits, Object, Problem, problem_code as code};
 
 use crate::problem::{self, Refusal, problem};
 use crate::store::Store;
@@ -116,7 +117,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
             Err(_) => return Err(problem::bad_request("The request broke off. Send it again.").into()),
         };
         let mut json = serde_json::Deserializer::from_slice(&body);
-        let asked =
+        let Object(asked) =
             serde_path_to_error::deserialize(&mut json).map_err(|error| Refusal(wrong_json(&error)))?;
         json.end()
             .map_err(|_| Refusal(problem::bad_request("Something follows the JSON of the request.")))?;
@@ -132,17 +133,27 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Names the place, never what stands there.
 fn wrong_json(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if !error.inner().is_data() {
-        return problem::bad_request("The request is not JSON, or it breaks off.");
+        return problem::bad_request("The request is not JSON, or it breaks off, or is nested too deep.");
     }
-    // A missing field is the one thing that serde's words name and the path does not.
+    // What is wrong shows only in serde's words, where the path does not end in it.
     let words = error.inner().to_string();
-    let missing = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let named = |start: &str| words.strip_prefix(start).and_then(|rest| rest.split('`').next());
+    let rule = words.rsplit_once(", expected a whole number from ").map(|(_, range)| range);
+    let range = rule.and_then(|range| range.split(" at line ").next());
     let path: String = error.path().to_string().chars().filter(|char| !char.is_control()).take(80).collect();
-    let detail = match missing {
-        Some(field) if path == "." => format!("The field {field} is missing."),
-        Some(field) => format!("The field {field} of {path} is missing."),
-        None if path == "." => "The request is not what this route takes.".to_owned(),
-        None => format!("The field {path} is not of the type that it should be."),
+    let of = if path == "." { String::new() } else { format!(" of {path}") };
+    let detail = if let Some(field) = named("missing field `") {
+        format!("The field {field}{of} is missing.")
+    } else if let Some(field) = named("duplicate field `") {
+        format!("The field {field}{of} stands twice.")
+    } else if words.starts_with("a name stands twice") {
+        format!("A name{of} stands twice.")
+    } else if let Some(range) = range {
+        format!("The field {path} is not a whole number from {range}.")
+    } else if path == "." {
+        "The request is not what this route takes.".to_owned()
+    } else {
+        format!("The field {path} is not of the type that it should be.")
     };
     problem::bad_request(detail)
 }
@@ -154,4 +165,16 @@ fn at_most(entries: usize, of_what: &str) -> Result<(), Refusal> {
     }
     Err(problem::bad_request(format!("A call takes at most {MOST_ENTRIES} {of_what}. Send smaller batches."))
         .into())
+}
+
+/// Refuses a batch that has an entry twice: the answer's entries are found by their names.
+fn once<'a>(mut names: impl Iterator<Item = &'a str>, name: &str, of_what: &str) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
+    match names.position(|name| !seen.insert(name)) {
+        None => Ok(()),
+        Some(at) => {
+            let detail = format!("The {name} of {of_what}[{at}] stands twice in the request.");
+            Err(problem::bad_request(detail).into())
+        }
+    }
 }

@@ -11,7 +11,7 @@ use windlass_core::protocol::{
 };
 
 use super::create::grant_whole;
-use super::{AT_ONCE, Asked, Backend, at_most};
+use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -23,6 +23,7 @@ pub(super) async fn sign(
 ) -> Result<Json<SignAnswer>, Refusal> {
     at_most(asked.uploads.len(), "uploads")?;
     at_most(asked.uploads.iter().map(|upload| upload.parts.len()).sum(), "parts")?;
+    once(asked.uploads.iter().map(|upload| upload.id.as_str()), "id", "uploads")?;
     let joined = joined(&backend, &asked.uploads).await?;
     let one = move |SignUpload { id, parts }| {
         let granted =
@@ -60,6 +61,10 @@ async fn joined(backend: &Backend, asked: &[SignUpload]) -> Result<HashSet<Strin
 /// All of the parts, or the problem with the first that cannot be one of the file's.
 fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>, Problem> {
     let upload = backend.open(id)?;
+    let mut seen = HashSet::new();
+    if let Some(SignPart { number, .. }) = parts.iter().find(|part| !seen.insert(part.number)) {
+        return Err(problem::bad_parts(format!("Part {number} is asked for twice. Name every part once.")));
+    }
     let one = |part: &SignPart| {
         let SignPart { number, size } = *part;
         check(&upload, &backend.limits, number, size)?;

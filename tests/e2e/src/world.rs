@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub store: Store,
     /// The store speaks HTTP/2.
     pub http2: bool,
+    /// The page is served by `https:`, and its store has an `http:` address, one that nobody has.
+    pub secure_page: bool,
     /// `--grant-seconds`.
     pub grant_seconds: Option<u64>,
 }
@@ -68,7 +70,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix("world-").tempdir_in(&lab.scratch)?;
         let data = dir.path().join("data");
         fs::create_dir(&data)?;
-        let front = Proxy::start().await?;
+        let front = if options.secure_page { Proxy::start_http2().await? } else { Proxy::start().await? };
         let store = if options.http2 { Proxy::start_http2().await? } else { Proxy::start().await? };
         let mut server = server_command(dir.path(), &data, options.disk_mib).await?;
         server.args(["--listen", "127.0.0.1:0"]).arg("--page").arg(env_path("WINDLASS_PAGE_DIR")?);
@@ -83,7 +85,8 @@ impl World {
             let store_addr = SocketAddr::from(([127, 0, 0, 1], free_port().await?));
             store.set_target(store_addr);
             server.arg("--data").arg(&data);
-            server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &store.url()]);
+            let public = if options.secure_page { "http://store.example".to_owned() } else { store.url() };
+            server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &public]);
         } else {
             sign_for(&mut server, lab, options.store).await?;
         }

@@ -11,6 +11,9 @@ pub(crate) fn mangle(answer: &mut Answer, fault: Fault, draw: u64, problem: &Pro
         Answer::Create(answer) => match fault {
             Fault::MissingEntry => drop_one(&mut answer.uploads, draw),
             Fault::UnknownId => change(&mut answer.uploads, draw, |entry| entry.reference = "999999".into()),
+            Fault::DoubledPart => {
+                change(&mut answer.uploads, draw, |entry| entry.parts.extend(entry.parts.first().cloned()))
+            }
             Fault::UnaskedPart => change(&mut answer.uploads, draw, misnumber),
             // The upload is refused before it is made; what was made already is nobody's then.
             Fault::EntryRefused => change(&mut answer.uploads, draw, |entry| {

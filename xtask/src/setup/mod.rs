@@ -53,6 +53,7 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     rust::wasm_test_runner(place)?;
     node::typescript(place)?;
     python::localstack(place)?;
+    python::schemathesis(place)?;
     node::azurite(place)?;
     recipes::prepare(place)?;
     Ok(())

@@ -1,4 +1,5 @@
-//! `LocalStack` from Python's registry: an S3 that checks signatures as AWS does, for the end-to-end tests.
+//! Programs from Python's registry: `LocalStack`, an S3 that checks signatures as AWS does, and schemathesis, which asks a
+//! server whatever an `OpenAPI` document allows and forbids.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,16 @@ use crate::run::{on_path, quiet, read};
 use crate::setup::debian;
 
 /// 4.13.1 is the newest whose sources Python 3.11 parses. The other pins keep its imports working.
-const PACKAGES: [&str; 5] = [
+const LOCALSTACK: [&str; 5] = [
     "localstack-core[base-runtime]==4.13.1",
     "cbor2<6",
     "pyopenssl<25",
     "cryptography<45",
     "service_identity",
 ];
+
+/// With what draws its cases, so that a seed means the same everywhere, and what checks our own examples.
+const SCHEMATHESIS: [&str; 3] = ["schemathesis==4.32.5", "hypothesis==6.170.17", "jsonschema_rs==0.60.3"];
 
 const SHIM: &str = include_str!("localstack_loopback.py");
 
@@ -31,26 +35,39 @@ pub(crate) struct LocalStack {
 
 pub(crate) fn localstack(place: &Place) -> Result<LocalStack> {
     let dir = place.tools.join("localstack");
-    let found = LocalStack { python: dir.join("bin/python"), shim: dir.join("loopback.py") };
-    let stamp = dir.join("pins.txt");
-    let pins = PACKAGES.join("\n");
-    if fs::read_to_string(&stamp).ok().as_ref() != Some(&pins) || !found.python.exists() {
-        install(&dir).context("LocalStack could not be installed")?;
-        fs::write(&stamp, pins)?;
-    }
-    fs::write(&found.shim, SHIM)?;
-    Ok(found)
+    let python = environment(&dir, &LOCALSTACK).context("LocalStack could not be installed")?;
+    let shim = dir.join("loopback.py");
+    fs::write(&shim, SHIM)?;
+    Ok(LocalStack { python, shim })
 }
 
-fn install(dir: &Path) -> Result<()> {
+/// A Python that has schemathesis.
+pub(crate) fn schemathesis(place: &Place) -> Result<PathBuf> {
+    let dir = place.tools.join("schemathesis");
+    environment(&dir, &SCHEMATHESIS).context("schemathesis could not be installed")
+}
+
+/// The Python of an environment in `dir` with these packages, made anew when their pins have changed.
+fn environment(dir: &Path, packages: &[&str]) -> Result<PathBuf> {
+    let python = dir.join("bin/python");
+    let stamp = dir.join("pins.txt");
+    let pins = packages.join("\n");
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&pins) || !python.exists() {
+        install(dir, packages)?;
+        fs::write(&stamp, pins)?;
+    }
+    Ok(python)
+}
+
+fn install(dir: &Path, packages: &[&str]) -> Result<()> {
     if dir.exists() {
         fs::remove_dir_all(dir)?;
     }
     let python = python()?;
     quiet("Making a Python environment", Command::new(python).args(["-m", "venv"]).arg(dir))?;
     let mut pip = Command::new(dir.join("bin/pip"));
-    pip.args(["--quiet", "--disable-pip-version-check", "install"]).args(PACKAGES);
-    quiet("Installing LocalStack from PyPI", &mut pip)
+    pip.args(["--quiet", "--disable-pip-version-check", "install"]).args(packages);
+    quiet(&format!("Installing {} from PyPI", packages.first().unwrap_or(&"nothing")), &mut pip)
 }
 
 /// A Python that can make environments; Debian splits that ability off into a package.

@@ -1,6 +1,7 @@
 //! All checks, in rings from the cheapest to the dearest. A ring that fails does not keep the later ones from
 //! running, so that one run tells everything.
 
+mod contract;
 mod rings;
 
 use std::env;

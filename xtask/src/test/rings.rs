@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::place::Place;
 use crate::run::{cargo, live, on_path, quiet, say};
 use crate::setup::{debian, node, python, recipes, rust};
-use crate::test::Outcome;
+use crate::test::{Outcome, contract};
 use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
 use crate::{demo, npm, page, setup, sim, size};
 
@@ -20,10 +20,11 @@ pub(super) struct Ring {
     pub(super) run: fn(&Place, &[OsString]) -> Result<Outcome>,
 }
 
-pub(super) const RINGS: [Ring; 8] = [
+pub(super) const RINGS: [Ring; 9] = [
     Ring { name: "fmt", about: "formatting", run: fmt },
     Ring { name: "clippy", about: "lints, for this machine and for wasm", run: clippy },
     Ring { name: "host", about: "tests that need no browser", run: host },
+    Ring { name: "contract", about: "the server against the contract's document", run: contract::run },
     Ring { name: "sim", about: "the upload machine on bad networks, by seeds", run: simulate },
     Ring { name: "wasm", about: "tests of the browser side, in Chromium", run: wasm },
     Ring { name: "size", about: "the package and its download sizes", run: sizes },

@@ -225,7 +225,7 @@ fn what_is_stored_and_what_is_on_its_way_are_told_apart() {
 
 /// Whether the one form of a world is watched, for a file of so many bytes.
 fn form_is_watched(world: &mut World, size: u64) -> bool {
-    world.has_forms = true;
+    world.way = Way::Forms;
     world.add(&[size]);
     while world.puts.is_empty() {
         world.step();
@@ -255,7 +255,7 @@ fn a_form_that_takes_a_while_is_watched() {
 #[test]
 fn a_form_is_no_grant_for_a_part() {
     let mut world = World::new(7, 0);
-    world.has_forms = true;
+    world.way = Way::Forms;
     world.add(&[20 * MIB]);
     world.settle();
     let view = world.machine.view(FileId(1), world.now).unwrap();

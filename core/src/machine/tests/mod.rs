@@ -32,6 +32,14 @@ struct Object {
     over: Option<bool>,
 }
 
+/// How a backend has bytes sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Puts,
+    Forms,
+    Sessions,
+}
+
 struct World {
     machine: Machine,
     dice: Dice,
@@ -46,10 +54,8 @@ struct World {
     sign_calls: u32,
     /// Whether the backend leaves the part size to the machine.
     leaves_cut: bool,
-    /// Whether every upload is a session.
-    has_sessions: bool,
-    /// Whether every grant is a form.
-    has_forms: bool,
+    /// How the backend has bytes sent.
+    way: Way,
     /// Whether the last part's progress is to be told.
     watched: bool,
     /// Parts that may be on their way.
@@ -70,8 +76,7 @@ impl World {
             failing,
             sign_calls: 0,
             leaves_cut: false,
-            has_sessions: false,
-            has_forms: false,
+            way: Way::Puts,
             watched: false,
             most: SLOTS,
         }
@@ -233,7 +238,7 @@ impl World {
             provider: Some(Provider::S3),
             key: Some(id.clone()),
             method: Some(match multipart {
-                _ if self.has_sessions => Method::Resumable,
+                _ if self.way == Way::Sessions => Method::Resumable,
                 true => Method::Multipart,
                 false => Method::Single,
             }),
@@ -247,14 +252,14 @@ impl World {
     fn grant(&self, id: &str, number: u32, server_time: u64) -> Grant {
         let url = SecretUrl::new(format!("https://store.example/{id}"));
         let grant = Grant::put(number, url, crate::map::Map::new(), server_time + 60_000);
-        if self.has_forms { Grant { method: GrantMethod::Post, ..grant } } else { grant }
+        if self.way == Way::Forms { Grant { method: GrantMethod::Post, ..grant } } else { grant }
     }
 
     fn complete(&mut self, id: &str, parts: &[crate::protocol::CompletePart]) -> CompleteOutcome {
         let object = self.store.get_mut(id).unwrap();
         assert_ne!(object.over, Some(false), "completed after it was given up");
         let named = parts.iter().map(|part| part.number);
-        assert!(self.has_sessions || named.eq(object.parts.keys().copied()), "not what is stored");
+        assert!(self.way == Way::Sessions || named.eq(object.parts.keys().copied()), "not what is stored");
         assert_eq!(object.parts.values().sum::<u64>(), object.size, "not the whole file");
         object.over = Some(true);
         CompleteOutcome {
@@ -266,7 +271,7 @@ impl World {
     }
 
     fn end_put(&mut self, put: PutId) {
-        if self.has_sessions {
+        if self.way == Way::Sessions {
             return self.end_piece(put);
         }
         let (_, range, grant) = self.puts.get(&put).unwrap().clone();

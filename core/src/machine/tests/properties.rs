@@ -86,6 +86,7 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
     let failure = prop_oneof![
         Just(PutFailure::NoAnswer),
         Just(PutFailure::Unsendable),
+        Just(PutFailure::Insecure),
         any::<u16>().prop_map(|status| PutFailure::Refused {
             status,
             body: "<Code>".into(),

@@ -7,7 +7,7 @@ const UNIT: u64 = super::super::session::UNIT;
 impl World {
     /// A world whose backend hands out sessions for everything.
     fn of_sessions(seed: u64, failing: u64) -> Self {
-        Self { has_sessions: true, leaves_cut: true, ..Self::new(seed, failing) }
+        Self { way: Way::Sessions, leaves_cut: true, ..Self::new(seed, failing) }
     }
 
     /// A piece arrives at its session, whole or not, and its answer at the page, or not.

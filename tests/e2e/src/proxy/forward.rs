@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, HOST, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
+    CONTENT_TYPE, HOST, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, TRANSFER_ENCODING,
 };
 use hyper::{Request, Response, Uri, Version};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -83,7 +83,8 @@ async fn carry_out(shared: &Shared, request: Request<Incoming>, plan: Plan) -> R
 
 async fn forward(shared: &Shared, request: Request<Incoming>, rate: u64) -> Result<Out> {
     let Some(target) = shared.target() else {
-        return own(Reply { status: 502, content_type: "text/plain", body: "no target".into(), cors: true });
+        let body = Bytes::from("no target");
+        return own(Reply { status: 502, content_type: "text/plain", body, location: None, cors: true });
     };
     let (mut head, body) = request.into_parts();
     // HTTP/2 has the host in the address; the signature needs it where HTTP/1.1 has it.
@@ -109,6 +110,9 @@ fn own(reply: Reply) -> Result<Out> {
         answer = answer
             .header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
             .header(ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
+    }
+    if let Some(location) = reply.location {
+        answer = answer.header(LOCATION, location);
     }
     Ok(answer.body(full(reply.body))?)
 }

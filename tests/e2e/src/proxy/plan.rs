@@ -85,6 +85,8 @@ pub(crate) struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
+    /// Where a redirect leads.
+    pub location: Option<String>,
     /// Whether a page of another origin may read it.
     pub cors: bool,
 }
@@ -97,7 +99,15 @@ impl Plan {
 
     /// The proxy answers.
     pub(crate) fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let reply = Reply { status, content_type, body: body.into(), cors: true };
+        let reply = Reply { status, content_type, body: body.into(), location: None, cors: true };
+        Self { end: End::Answer(reply), ..Self::default() }
+    }
+
+    /// The proxy sends the browser elsewhere.
+    pub(crate) fn redirect(location: &str) -> Self {
+        let location = Some(location.to_owned());
+        let reply =
+            Reply { status: 302, content_type: "text/html", body: Bytes::new(), location, cors: true };
         Self { end: End::Answer(reply), ..Self::default() }
     }
 

@@ -149,6 +149,17 @@ pub(crate) fn with_doubled_numbers(answer: &mut Value) {
     });
 }
 
+/// Gives every grant this URL.
+pub(crate) fn with_url(url: &'static str) -> impl Fn(&mut Value) + Send + Sync + Clone {
+    move |answer| {
+        each_upload(answer, |upload| {
+            for part in upload["parts"].as_array_mut().into_iter().flatten() {
+                part["url"] = Value::from(url);
+            }
+        });
+    }
+}
+
 /// Changes one character in the middle of each id, so that the server has to refuse it.
 pub(crate) fn with_tampered_id(answer: &mut Value) {
     each_upload(answer, |upload| {

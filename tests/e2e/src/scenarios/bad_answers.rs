@@ -3,46 +3,113 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use serde_json::Value;
 
 use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::proxy::{Plan, Seen, rules};
+use crate::world::Options;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const HTML: &str = "<!doctype html><title>Sign in</title><h1>Please sign in</h1>";
 
 type BoxedRule = Box<dyn Fn(&Seen) -> Plan + Send + Sync>;
 
-/// HTML, half a JSON, JSON of another shape, and lists of grants that do not fit what was asked.
+/// What the proxy does, and the field or the rule that the person is told.
+struct Case {
+    name: &'static str,
+    rule: BoxedRule,
+    words: &'static str,
+}
+
+fn case(
+    name: &'static str,
+    words: &'static str,
+    rule: impl Fn(&Seen) -> Plan + Send + Sync + 'static,
+) -> Case {
+    Case { name, words, rule: Box::new(rule) }
+}
+
+/// HTML, half a JSON, far too much of it, JSON of another shape, redirects, and lists of grants that do not fit what was
+/// asked.
 pub(crate) async fn calls(cx: &Cx<'_>) -> Result<()> {
-    let cases: Vec<(&str, BoxedRule)> = vec![
-        ("create as HTML", Box::new(rules::call_answers("create", 200, "text/html", HTML))),
-        ("create truncated", Box::new(rules::call_truncated("create"))),
-        (
-            "create of another shape",
-            Box::new(rules::call_answers("create", 200, "application/json", "[1,2]")),
+    let html = |route| rules::call_answers(route, 200, "text/html", HTML);
+    let edited = |route, edit: fn(&mut Value)| rules::call_edited(route, edit);
+    let cases = [
+        case("create as HTML", "create: the answer is not JSON", html("create")),
+        case("create truncated", "create: the answer is not JSON", rules::call_truncated("create")),
+        case("create as 10 MB of JSON", "create: the answer is larger than 8 MiB", huge()),
+        case("create as a redirect", "create: the answer is a redirect", redirected("create", "/")),
+        case(
+            "create as a redirect to another origin",
+            "create: the answer is a redirect",
+            redirected("create", "http://127.0.0.1:9/login"),
         ),
-        ("create without the file", Box::new(rules::call_edited("create", without_uploads))),
-        ("sign as HTML", Box::new(rules::call_answers("sign", 200, "text/html", HTML))),
-        ("sign truncated", Box::new(rules::call_truncated("sign"))),
-        ("sign with a hole", Box::new(rules::call_edited("sign", rules::with_hole))),
-        ("sign of other parts", Box::new(rules::call_edited("sign", rules::with_other_numbers))),
-        ("sign of one part many times", Box::new(rules::call_edited("sign", rules::with_doubled_numbers))),
-        ("complete as HTML", Box::new(rules::call_answers("complete", 200, "text/html", HTML))),
-        ("complete truncated", Box::new(rules::call_truncated("complete"))),
+        case(
+            "create of another shape",
+            "create: the answer is not an object",
+            rules::call_answers("create", 200, "application/json", "[1,2]"),
+        ),
+        case("create without the file", "create: an entry is missing", edited("create", without_uploads)),
+        case(
+            "create with a text for a size",
+            "create: partSize is not a whole number",
+            edited("create", of_text),
+        ),
+        case("create with a script", "create: parts: part 1 has a url", edited("create", with_script)),
+        case("sign as HTML", "sign: the answer is not JSON", html("sign")),
+        case("sign truncated", "sign: the answer is not JSON", rules::call_truncated("sign")),
+        case("sign with a hole", "is missing", edited("sign", rules::with_hole)),
+        case("sign of other parts", "was not asked for", edited("sign", rules::with_other_numbers)),
+        case("sign of one part many times", "sign: parts: part", edited("sign", rules::with_doubled_numbers)),
+        case(
+            "sign with data",
+            "has a url that is none",
+            rules::call_edited("sign", rules::with_url("data:,x")),
+        ),
+        case("complete as HTML", "complete: the answer is not JSON", html("complete")),
+        case("complete truncated", "complete: the answer is not JSON", rules::call_truncated("complete")),
     ];
-    for (name, rule) in cases {
-        wrong_answer(cx, name, rule).await.with_context(|| name.to_owned())?;
+    for Case { name, words, rule } in cases {
+        wrong_answer(cx, name, words, rule).await.with_context(|| name.to_owned())?;
     }
     Ok(())
 }
 
-fn without_uploads(answer: &mut serde_json::Value) {
+fn without_uploads(answer: &mut Value) {
     answer["uploads"] = serde_json::json!([]);
 }
 
-async fn wrong_answer(cx: &Cx<'_>, name: &str, rule: BoxedRule) -> Result<()> {
+fn of_text(answer: &mut Value) {
+    rules::each_upload(answer, |upload| upload["partSize"] = Value::from("5 MiB"));
+}
+
+/// A first grant, which the server leaves to `sign`.
+fn with_script(answer: &mut Value) {
+    rules::each_upload(answer, |upload| {
+        upload["parts"] = serde_json::json!([
+            { "number": 1, "method": "PUT", "url": "javascript:alert(1)", "headers": {}, "expiresAt": 1 }
+        ]);
+    });
+}
+
+/// Well-formed, and what a backend could mean: an entry with a long key.
+fn huge() -> impl Fn(&Seen) -> Plan + Send + Sync {
+    let key = "k".repeat(10_000_000);
+    let answer = Bytes::from(serde_json::json!({ "uploads": [{ "ref": "1", "key": key }] }).to_string());
+    move |seen| {
+        let hit = seen.is_call("create");
+        if hit { Plan::answer(200, "application/json", answer.clone()) } else { Plan::forward() }
+    }
+}
+
+fn redirected(route: &'static str, to: &'static str) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| if seen.is_call(route) { Plan::redirect(to) } else { Plan::forward() }
+}
+
+async fn wrong_answer(cx: &Cx<'_>, name: &str, words: &str, rule: BoxedRule) -> Result<()> {
     let file = cx.lab.files.shared("answered badly.bin", 64 * MIB).await?;
     let route = name.split_whitespace().next().unwrap_or_default().to_owned();
     let (world, page) = cx.start().await?;
@@ -51,7 +118,20 @@ async fn wrong_answer(cx: &Cx<'_>, name: &str, rule: BoxedRule) -> Result<()> {
     let (code, sentence) = check::refused(&page, LIMIT).await?;
     cx.note(&format!("{name}: {code}: {sentence}"));
     ensure!(code == "bad-answer", "the code is {code:?}, with {sentence:?}");
+    ensure!(sentence.contains(words), "{words:?} is not in {sentence:?}");
     ensure!(world.front.records().iter().any(|call| call.seen.is_call(&route)), "{route} was never called");
+    Ok(())
+}
+
+/// Browsers stand between a secure page and an insecure store, and do not tell: without a word of ours it would look like
+/// a bad line, and be tried for minutes.
+pub(crate) async fn insecure_store(cx: &Cx<'_>) -> Result<()> {
+    let file = cx.lab.files.shared("insecure.bin", MIB).await?;
+    let (_world, page) = cx.start_with(Options { secure_page: true, ..Options::default() }).await?;
+    page.give_files(&[&file.path]).await?;
+    let (code, sentence) = check::refused(&page, Duration::from_secs(20)).await?;
+    cx.note(&format!("{code}: {sentence}"));
+    ensure!(code == "bad-answer" && sentence.contains("the url is insecure"), "{code:?}, with {sentence:?}");
     Ok(())
 }
 

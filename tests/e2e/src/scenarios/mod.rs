@@ -80,7 +80,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(hidden::behind, "hidden", 120, &[Engine::Chromium]),
         scenario!(http2::more_than_six, "http2", 120),
         scenario!(refusals::each_its_sentence, "refusals", 240),
-        scenario!(bad_answers::calls, "bad_answers", 240),
+        scenario!(bad_answers::calls, "bad_answers", 300),
+        scenario!(bad_answers::insecure_store, "bad_answers_secure_page", 60),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
         scenario!(tamper::told, "tampered_grants", 120),
         // No browser is asked anything; the table is the same whichever runs beside it.
