@@ -1,4 +1,5 @@
-//! `LocalStack` from Python's registry: an S3 that checks signatures as AWS does, for the end-to-end tests.
+//! Stores from Python's registry for the end-to-end tests: `LocalStack`, an S3 that checks signatures as AWS does, and an
+//! emulator of Google Cloud Storage.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,16 @@ use crate::run::{on_path, quiet, read};
 use crate::setup::debian;
 
 /// 4.13.1 is the newest whose sources Python 3.11 parses. The other pins keep its imports working.
-const PACKAGES: [&str; 5] = [
+const LOCALSTACK: [&str; 5] = [
     "localstack-core[base-runtime]==4.13.1",
     "cbor2<6",
     "pyopenssl<25",
     "cryptography<45",
     "service_identity",
 ];
+
+/// Google's JSON API with resumable sessions; it checks no signature and knows no CORS.
+const GCS_EMULATOR: [&str; 1] = ["gcp-storage-emulator==2026.7.19"];
 
 const SHIM: &str = include_str!("localstack_loopback.py");
 
@@ -30,27 +34,39 @@ pub(crate) struct LocalStack {
 }
 
 pub(crate) fn localstack(place: &Place) -> Result<LocalStack> {
-    let dir = place.tools.join("localstack");
+    let dir = environment(place, "localstack", "LocalStack", &LOCALSTACK)?;
     let found = LocalStack { python: dir.join("bin/python"), shim: dir.join("loopback.py") };
-    let stamp = dir.join("pins.txt");
-    let pins = PACKAGES.join("\n");
-    if fs::read_to_string(&stamp).ok().as_ref() != Some(&pins) || !found.python.exists() {
-        install(&dir).context("LocalStack could not be installed")?;
-        fs::write(&stamp, pins)?;
-    }
     fs::write(&found.shim, SHIM)?;
     Ok(found)
 }
 
-fn install(dir: &Path) -> Result<()> {
+/// The program of the emulator of Google Cloud Storage.
+pub(crate) fn gcs_emulator(place: &Place) -> Result<PathBuf> {
+    let dir = environment(place, "gcp-storage-emulator", "the emulator of Google's storage", &GCS_EMULATOR)?;
+    Ok(dir.join("bin/gcp-storage-emulator"))
+}
+
+/// The folder of a Python environment with these packages in it.
+fn environment(place: &Place, name: &str, what: &str, packages: &[&str]) -> Result<PathBuf> {
+    let dir = place.tools.join(name);
+    let stamp = dir.join("pins.txt");
+    let pins = packages.join("\n");
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&pins) || !dir.join("bin/python").exists() {
+        install(&dir, what, packages).with_context(|| format!("{what} could not be installed"))?;
+        fs::write(&stamp, pins)?;
+    }
+    Ok(dir)
+}
+
+fn install(dir: &Path, what: &str, packages: &[&str]) -> Result<()> {
     if dir.exists() {
         fs::remove_dir_all(dir)?;
     }
     let python = python()?;
     quiet("Making a Python environment", Command::new(python).args(["-m", "venv"]).arg(dir))?;
     let mut pip = Command::new(dir.join("bin/pip"));
-    pip.args(["--quiet", "--disable-pip-version-check", "install"]).args(PACKAGES);
-    quiet("Installing LocalStack from PyPI", &mut pip)
+    pip.args(["--quiet", "--disable-pip-version-check", "install"]).args(packages);
+    quiet(&format!("Installing {what} from PyPI"), &mut pip)
 }
 
 /// A Python that can make environments; Debian splits that ability off into a package.
