@@ -4,7 +4,7 @@
 //!
 //! | What happened | Verdict | What is done |
 //! |---|---|---|
-//! | no answer, an abort by the browser, no byte for too long | temporary | sent again; from the second time on signed anew, since some stores hide a refusal |
+//! | no answer, an abort by the browser, no byte for too long | temporary | sent again; from the second time on signed anew, since some stores hide a refusal (Ceph's 403 has no CORS headers, and Garage closes the connection on who is still sending) |
 //! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
 //! | other 400, 401, 403 (`AccessDenied`, `RequestTimeTooSkewed`, `AuthenticationFailed`, `ExpiredToken`, `SignatureDoesNotMatch`) | temporary | signed anew at once, with all grants of its age; refused three times in a row it is exhausted |
 //! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |

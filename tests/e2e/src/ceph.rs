@@ -68,7 +68,7 @@ impl Ceph {
         let (cluster, disk) = (uuid()?, uuid()?);
         std::fs::write(self.dir.path().join("ceph.conf"), config(&cluster, self.mon_port))?;
         let version = self.run("radosgw", &["--version"]).await?;
-        self.version = version.split_whitespace().nth(2).unwrap_or_default().to_owned();
+        version.split_whitespace().nth(2).unwrap_or_default().clone_into(&mut self.version);
         self.run("sh", &["-c", PREPARE, "sh", &cluster, &self.mon_port.to_string()]).await?;
         self.start_monitor().await?;
         self.run("sh", &["-c", ADD_DISK, "sh", &disk]).await?;

@@ -127,6 +127,8 @@ impl Stores {
         store: Store,
         start: impl Future<Output = Result<T>>,
     ) -> Result<&'a T> {
+        // On the heap: what starts a store is large, and part of whatever may be the first to need it.
+        let start = Box::pin(start);
         let timed = async {
             let began = Instant::now();
             let started = start.await?;

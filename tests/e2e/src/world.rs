@@ -80,7 +80,7 @@ impl World {
             server.arg("--data").arg(&data);
             server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &store.url()]);
         } else {
-            sign_for(&mut server, lab, options, &store).await?;
+            Box::pin(sign_for(&mut server, lab, options, &store)).await?;
         }
         let began = Instant::now();
         let mut server = Proc::spawn("windlass-server", server)?;

@@ -125,10 +125,12 @@ pub(crate) async fn expired(cx: &Cx<'_>, store: Store) -> Result<()> {
     let statuses: Vec<_> = of_two.filter_map(|put| put.status).collect();
     let refusal = if store == Store::Garage { 400 } else { 403 };
     ensure!(statuses.first() == Some(&refusal), "the grant did not expire: {statuses:?}");
-    ensure!(statuses.last() == Some(&200) && statuses.len() <= 3, "part 2 was answered {statuses:?}");
-    let told = format!("yes: part 2 was answered {statuses:?}");
-    cx.note(&format!("{told}, all done in {:.1} s", took.as_secs_f64()));
-    cx.saw("a grant that expires on the way is signed anew", store, &told);
+    ensure!(statuses.last() == Some(&200), "part 2 was answered {statuses:?}");
+    // Not how often part 2 was sent: WebKit itself repeats what was refused by a store that then closes the connection.
+    let signs = world.front.records().iter().filter(|call| call.seen.is_call("sign")).count();
+    ensure!((2..=3).contains(&signs), "signed {signs} times; part 2 was answered {statuses:?}");
+    cx.note(&format!("part 2 was answered {statuses:?}, all done in {:.1} s", took.as_secs_f64()));
+    cx.saw("a grant that expires on the way is signed anew", store, &format!("yes, after {refusal}"));
     check::quiet(&page).await
 }
 
