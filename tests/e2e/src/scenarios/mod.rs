@@ -105,9 +105,9 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(bad_answers::calls, "bad_answers", 240),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
         scenario!(tamper::told, "tampered_grants", 120),
-        // A minute of trying each, since the page cannot see that it was refused.
+        // A minute of trying each, where the page cannot see that it was refused.
         at!(Ceph, tamper::told_of_silence, "ceph_tampered_grants", 240, &[Engine::Chromium]),
-        at!(Garage, tamper::told_of_silence, "garage_tampered_grants", 240, &[Engine::Firefox]),
+        at!(Garage, tamper::told_or_not, "garage_tampered_grants", 240, &[Engine::Firefox]),
         // No browser is asked anything; the table is the same whichever runs beside it.
         scenario!(tamper::table, "tamper_table", 90, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
