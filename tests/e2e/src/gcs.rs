@@ -172,6 +172,8 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         _ => rusty_s3::Method::Put,
     };
     let pairs = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    // Ceph takes no type that was not signed.
+    let kind = head.headers.get("content-type").map(|kind| kind.to_str()).transpose()?;
     let url = rusty_s3::signing::sign(
         &jiff::Timestamp::now(),
         method,
@@ -182,7 +184,7 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         shared.region,
         600,
         pairs,
-        std::iter::empty::<(&str, &str)>(),
+        kind.map(|kind| ("content-type", kind)).into_iter(),
     );
     let body = body.collect().await?.to_bytes();
     if let Some(range) = head.headers.get("x-goog-content-length-range")
@@ -192,7 +194,7 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         return Ok(Response::builder().status(400).body(Full::from(error))?);
     }
     let mut ask = shared.http.request(head.method, url).body(body);
-    if let Some(kind) = head.headers.get("content-type") {
+    if let Some(kind) = kind {
         ask = ask.header("content-type", kind);
     }
     let said = ask.send().await?;
