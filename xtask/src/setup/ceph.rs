@@ -57,6 +57,7 @@ fn install(root: &Path) -> Result<()> {
     let mut command = Command::new("unshare");
     command.args(["--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--quiet"]);
     command.arg(format!("--include={PACKAGES}"));
+    // The mirror may be kept as it was at some day, with a list whose time is over.
     for option in ["Acquire::Check-Valid-Until \"false\"", "APT::Install-Recommends \"false\""] {
         command.arg(format!("--aptopt={option}"));
     }
@@ -64,7 +65,7 @@ fn install(root: &Path) -> Result<()> {
         command.arg(format!("--dpkgopt={option}"));
     }
     command.arg(SUITE).arg(root).arg(source);
-    quiet("Installing Ceph from Debian (about two minutes, once)", &mut command)?;
+    quiet("Installing Ceph from Debian (a minute or two, once)", &mut command)?;
     ensure!(root.join("usr/bin/radosgw").is_file(), "no radosgw came with the packages");
     Ok(())
 }
