@@ -11,6 +11,7 @@ use super::backend;
 use crate::check;
 use crate::cx::Cx;
 use crate::files::{MIB, TestFile, sha256};
+use crate::http;
 use crate::page::Page;
 use crate::proxy::rules;
 use crate::world::{Options, Store, World};
@@ -146,17 +147,20 @@ pub(crate) async fn virtual_host(cx: &Cx<'_>, store: Store) -> Result<()> {
     Ok(())
 }
 
-/// Temporary keys: their token is in every URL, and signed.
+/// Temporary keys: their token is in every URL, and another one there is refused.
 pub(crate) async fn session_token(cx: &Cx<'_>, store: Store) -> Result<()> {
     let options = Options { store, session_token: Some("a/token+of=the tests"), ..Options::default() };
     let world = World::with(cx.lab, options).await?;
-    let url = backend::first_grant(&world, MIB).await?;
-    ensure!(
-        url.query_pairs()
-            .any(|(name, value)| name == "X-Amz-Security-Token" && value == "a/token+of=the tests"),
-        "no token is in the URL"
-    );
+    let url = backend::first_grant(&world, MIB).await?.to_string();
+    let token = "X-Amz-Security-Token=a%2Ftoken%2Bof%3Dthe%20tests&";
+    ensure!(url.contains(token), "no token is in the URL");
+    let other = url.replace(token, "X-Amz-Security-Token=another&");
+    for (url, expected) in [(other, 403), (url, 200)] {
+        let put = http::client().put(url).body(vec![7; MIB as usize]);
+        let status = put.send().await.map_err(reqwest::Error::without_url)?.status();
+        ensure!(status == expected, "answered {status} instead of {expected}");
+    }
     up_and_back(cx, options).await?;
-    cx.saw("a session token is in the signed URL", store, "yes");
+    cx.saw("a session token is in the signed URL, and another one is refused", store, "yes");
     Ok(())
 }
