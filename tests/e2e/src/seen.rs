@@ -9,6 +9,11 @@ use std::time::Duration;
 use crate::engines::Engine;
 use crate::stores::Store;
 
+/// What several scenarios see.
+pub(crate) const ROUND_TRIP: &str = "multipart and single file read back with the same SHA-256";
+/// What several scenarios see.
+pub(crate) const CANCEL: &str = "a canceled upload leaves nothing open";
+
 /// Gathers it.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(Mutex<Inner>);

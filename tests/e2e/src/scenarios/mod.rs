@@ -109,7 +109,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         at!(Ceph, tamper::told_of_silence, "ceph_tampered_grants", 240, &[Engine::Chromium]),
         at!(Garage, tamper::told_or_not, "garage_tampered_grants", 240, &[Engine::Firefox]),
         // No browser is asked anything; the table is the same whichever runs beside it.
-        scenario!(tamper::table, "tamper_table", 90, &[Engine::Chromium]),
+        scenario!(tamper::table, "tamper_table", 180, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
         scenario!(disk_changes::truncated, "file_truncated", 90),

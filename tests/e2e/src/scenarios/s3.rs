@@ -14,14 +14,15 @@ use crate::files::{MIB, TestFile, sha256};
 use crate::http;
 use crate::page::Page;
 use crate::proxy::rules;
+use crate::seen::{CANCEL, ROUND_TRIP};
 use crate::world::{Options, Store, World};
 
 /// A multipart and a single upload are read back as they were; a canceled one leaves nothing.
 pub(crate) async fn round_trip(cx: &Cx<'_>, store: Store) -> Result<()> {
     up_and_back(cx, Options { store, ..Options::default() }).await?;
-    cx.saw("multipart and single file read back with the same SHA-256", store, "yes");
+    cx.saw(ROUND_TRIP, store, "yes");
     canceled(cx, store).await.context("canceled")?;
-    cx.saw("a canceled upload leaves nothing open", store, "yes");
+    cx.saw(CANCEL, store, "yes");
     Ok(())
 }
 
