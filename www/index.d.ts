@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'store-refused'
   | 'store-full'
   | 'store-error'
+  | 'store-silent'
   | 'file-unreadable'
   | 'upload-gone'
   | 'parts-refused'

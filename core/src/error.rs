@@ -112,6 +112,9 @@ kinds! {
     /// The store failed, and trying again did not help.
     StoreError = "store-error",
         "The storage has a fault. Try again later.";
+    /// The store gives no answer, or none that the page may read, while the backend answers.
+    StoreSilent = "store-silent",
+        "The storage gives no answer, or refuses the file unseen. Try again; if it stays so, please tell the site's owner.";
     /// The file was changed, moved or deleted, or its disk is gone.
     FileUnreadable = "file-unreadable",
         "The file was changed, moved or deleted while it was being uploaded. Choose it again.";
@@ -163,11 +166,15 @@ impl Error {
         Self { kind, status, op: Op::Call(route), http, part: None, detail: scrub(words) }
     }
 
-    /// The same failure once the tries are used up.
+    /// The same failure once the tries are used up. Those of a part had fresh grants, so that the backend was there all the
+    /// while: what does not answer is the store.
     #[must_use]
     pub fn exhausted(mut self) -> Self {
         if self.status == Status::Temporary {
             self.status = Status::Exhausted;
+            if (self.kind, self.op) == (Kind::Network, Op::Put) {
+                self.kind = Kind::StoreSilent;
+            }
         }
         self
     }

@@ -4,7 +4,7 @@
 //!
 //! | What happened | Verdict | What is done |
 //! |---|---|---|
-//! | no answer, an abort by the browser, no byte for too long, a session (308) that has no more bytes than before | temporary | sent again; from the second time on signed anew, since some stores hide a refusal |
+//! | no answer, an abort by the browser, no byte for too long, a session (308) that has no more bytes than before | temporary | sent again; from the second time on signed anew, since some stores hide a refusal (Ceph: no CORS headers on a 403; Garage: a reset for who is still sending) |
 //! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
 //! | other 400, 401, 403 (`AccessDenied`, `RequestTimeTooSkewed`, `AuthenticationFailed`, `ExpiredToken`, `SignatureDoesNotMatch`) | temporary | signed anew at once, with all grants of its age; refused three times in a row it is exhausted |
 //! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |
@@ -25,7 +25,8 @@
 //! | `upload-gone`, 410; an object of another size than the file | permanent | the upload starts anew by itself, once |
 //! | anything else | permanent | the file fails |
 //!
-//! What is temporary and has used up its tries is exhausted: the person may try again.
+//! What is temporary and has used up its tries is exhausted: the person may try again. A part that nobody has answered is
+//! then `store-silent`, since the backend has signed for each of its tries.
 
 use crate::error::{Error, Kind, Op, Status};
 use crate::protocol::{Problem, Provider, Route};

@@ -279,6 +279,10 @@ mod tests {
             panic!()
         };
         assert_eq!((region.as_str(), credentials.key()), ("eu-central-1", "key"));
+        assert_eq!(credentials.token(), None);
+        let env = [&env[..], &[("AWS_SESSION_TOKEN", "temporary")]].concat();
+        let StoreConfig::S3 { credentials, .. } = config(&args, &env).unwrap().store else { panic!() };
+        assert_eq!(credentials.token(), Some("temporary"));
     }
 
     #[test]

@@ -26,7 +26,9 @@ use crate::place::Place;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  setup [demo|test]   install what the demo or the tests need (default: demo)
+  setup [demo|test|garage]
+                      install what the demo or the tests need (default: demo), or build Garage, a store that the tests
+                      use where it is there
   npm [--dev]         write the npm package to target/npm/windlass (--dev: unoptimised, to target/npm-dev/windlass)
   demo [--port N] [--data DIR] [--no-open] [-- SERVER ARGS]
                       build everything, serve the demo page and its backend until stopped

@@ -1,5 +1,6 @@
 //! The server's own calls to a store: presigned like those of browsers, so that each is a method, a URL and few headers.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -19,6 +20,8 @@ pub(super) const JOIN: Duration = Duration::from_mins(15);
 
 /// How often a call is sent again that never reached the store.
 const RECONNECTS: u32 = 2;
+
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// The way to a store.
 #[derive(Debug, Clone)]
@@ -47,6 +50,11 @@ impl Http {
         if store.scheme() == "http" {
             // A machine without any root certificates can still use a store that needs none.
             http = http.tls_certs_only([]);
+        }
+        if let Some(host) = store.host_str().filter(|host| host.ends_with(".localhost")) {
+            // A bucket's name before the host of a store on this machine: browsers know that these names are of the loopback
+            // (RFC 6761, section 6.3), but not every system's resolver does. The ports are those of the URL.
+            http = http.resolve_to_addrs(host, &LOOPBACK.map(|ip| SocketAddr::new(ip, 0)));
         }
         let http = http.build();
         http.map(Self)
@@ -113,4 +121,22 @@ fn unavailable(error: reqwest::Error) -> StoreError {
     let error = error.without_url();
     let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
     StoreError::Unavailable(format!("{error}{source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bucket_before_the_name_of_this_machine_is_reached() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://bucket.localhost:{}/", listener.local_addr().unwrap().port());
+        let url: Url = url.parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(|| async { "here" })).await });
+        let answer = Http::new(&url).unwrap().text(Call::new(Method::GET), url).await;
+        assert_eq!(answer.unwrap(), "here");
+    }
 }

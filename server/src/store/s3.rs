@@ -186,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn temporary_keys_put_their_token_into_every_url() {
+        let endpoint = "https://s3.eu-central-1.amazonaws.com".parse().unwrap();
+        let bucket = Bucket::new(endpoint, UrlStyle::VirtualHost, "b", "eu-central-1").unwrap();
+        let keys = Credentials::new_with_token("key", "secret", "a/token+of=time");
+        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1)).unwrap();
+        let whole = store.grant_object("k", 1, "", u64::MAX).unwrap();
+        for grant in [store.grant_part(part_of("k"), 1, 1, u64::MAX).unwrap(), whole] {
+            let url = grant.url.reveal();
+            assert!(url.starts_with("https://b.s3.eu-central-1.amazonaws.com/k?"), "{url}");
+            assert!(url.contains("X-Amz-Security-Token=a%2Ftoken%2Bof%3Dtime&"), "{url}");
+        }
+    }
+
+    #[test]
     fn a_grant_ends_with_its_upload() {
         let until = now_ms() + 10_500;
         let grant = store().grant_object("k/a", 0, "text/plain", until).unwrap();

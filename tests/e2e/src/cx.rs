@@ -10,6 +10,7 @@ use thirtyfour::WebDriver;
 use crate::engines::{Engine, Session};
 use crate::lab::Lab;
 use crate::page::Page;
+use crate::stores::Store;
 use crate::world::{Options, World};
 
 const STATE: &str = "return JSON.stringify({ at: location.href, rows: window.__windlassRows?.(),
@@ -62,6 +63,11 @@ impl<'a> Cx<'a> {
         println!("    [{}::{}] {text}", self.engine, self.name);
     }
 
+    /// Tells what works at a store, for the table of them.
+    pub(crate) fn saw(&self, feature: &'static str, store: Store, what: &str) {
+        self.lab.stores.seen.saw(feature, store, self.engine, what);
+    }
+
     /// Everything that may explain a failure.
     pub(crate) async fn account(&self) -> String {
         let page = tokio::time::timeout(Duration::from_secs(20), self.page_account()).await;
@@ -78,6 +84,8 @@ impl<'a> Cx<'a> {
             lines.push(format!("--- stored: {:?}", world.objects().unwrap_or_default()));
             lines.push("--- windlass-server".to_owned());
             lines.extend(last(world.printed(), 60));
+            lines.push(format!("--- {}", world.kind.name()));
+            lines.extend(last(self.lab.stores.printed(world.kind).await, 40));
         }
         lines.join("\n")
     }

@@ -1,5 +1,5 @@
 //! Google's dialect before a real store. Nothing in the registries speaks it and checks its signatures, so this adapter
-//! does the latter, by the published rules and the account's public key, and passes what is good on to `LocalStack`, whose
+//! does the latter, by the published rules and the account's public key, and passes what is good on to an S3 store, whose
 //! multipart uploads have the same form (Google took them from S3).
 
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
 use crate::http;
-use crate::localstack::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::s3::Account;
 
 /// The running adapter; ends with the run.
 #[derive(Debug)]
@@ -34,6 +34,9 @@ pub(crate) struct Gcs {
 
 struct Shared {
     store: Url,
+    region: &'static str,
+    key: &'static str,
+    secret: &'static str,
     public_key: UnparsedPublicKey<Vec<u8>>,
     http: reqwest::Client,
 }
@@ -46,9 +49,15 @@ pub(crate) fn key_file() -> PathBuf {
 
 impl Gcs {
     /// Stands before this store.
-    pub(crate) async fn start(store: &str) -> Result<Self> {
-        let shared =
-            Arc::new(Shared { store: store.parse()?, public_key: public_key()?, http: http::client() });
+    pub(crate) async fn start(store: &Account) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            store: store.endpoint.parse()?,
+            region: store.region,
+            key: store.key,
+            secret: store.secret,
+            public_key: public_key()?,
+            http: http::client(),
+        });
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         tokio::spawn(async move {
@@ -163,17 +172,19 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         _ => rusty_s3::Method::Put,
     };
     let pairs = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    // Ceph takes no type that was not signed.
+    let kind = head.headers.get("content-type").map(|kind| kind.to_str()).transpose()?;
     let url = rusty_s3::signing::sign(
         &jiff::Timestamp::now(),
         method,
         url,
-        ACCESS_KEY,
-        SECRET_KEY,
+        shared.key,
+        shared.secret,
         None,
-        REGION,
+        shared.region,
         600,
         pairs,
-        std::iter::empty::<(&str, &str)>(),
+        kind.map(|kind| ("content-type", kind)).into_iter(),
     );
     let body = body.collect().await?.to_bytes();
     if let Some(range) = head.headers.get("x-goog-content-length-range")
@@ -183,7 +194,7 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         return Ok(Response::builder().status(400).body(Full::from(error))?);
     }
     let mut ask = shared.http.request(head.method, url).body(body);
-    if let Some(kind) = head.headers.get("content-type") {
+    if let Some(kind) = kind {
         ask = ask.header("content-type", kind);
     }
     let said = ask.send().await?;

@@ -1,6 +1,16 @@
 //! The HTTP client with which the scenarios themselves ask stores and drivers on this machine.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use reqwest::Client;
+use tokio::time::{Sleep, sleep};
+
+/// Within this time a store on this machine has answered, if it answers before it has read the body.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// A client that takes no proxy from the environment: everything it asks is on loopback.
 pub(crate) fn client() -> Client {
@@ -13,4 +23,38 @@ pub(crate) fn client() -> Client {
 pub(crate) fn choose_tls() {
     // The second choice in a process is refused, and equal to the first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A body that begins after a moment: stores that refuse a request by its head close the connection, and who is still
+/// writing then learns nothing of the answer.
+pub(crate) fn patient_body(bytes: Vec<u8>) -> reqwest::Body {
+    reqwest::Body::wrap(Patient { pause: Box::pin(sleep(MOMENT)), bytes: Some(bytes.into()) })
+}
+
+struct Patient {
+    pause: Pin<Box<Sleep>>,
+    bytes: Option<Bytes>,
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.bytes.is_some() {
+            ready!(self.pause.as_mut().poll(cx));
+        }
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
 }

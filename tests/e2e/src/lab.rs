@@ -1,17 +1,16 @@
-//! What a whole run shares: the browsers, the test files, LocalStack, and where results go.
+//! What a whole run shares: the browsers, the test files, the stores, and where results go.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::azurite::Azurite;
 use crate::engines::{Engine, Session};
 use crate::files::Files;
-use crate::gcs::Gcs;
-use crate::localstack::LocalStack;
+use crate::stores::Stores;
 
 /// The run.
 #[derive(Debug)]
@@ -22,10 +21,9 @@ pub(crate) struct Lab {
     pub scratch: PathBuf,
     /// Where screenshots and failure accounts go; kept.
     pub out: PathBuf,
+    /// The real stores.
+    pub stores: Stores,
     slots: [Mutex<Option<Session>>; 3],
-    localstack: OnceCell<LocalStack>,
-    azurite: OnceCell<Azurite>,
-    gcs: OnceCell<Gcs>,
     _scratch: TempDir,
 }
 
@@ -45,10 +43,8 @@ impl Lab {
             files: Files::new(&scratch.path().join("files"))?,
             scratch: scratch.path().to_owned(),
             out,
+            stores: Stores::new(scratch.path().to_owned()),
             slots: Default::default(),
-            localstack: OnceCell::new(),
-            azurite: OnceCell::new(),
-            gcs: OnceCell::new(),
             _scratch: scratch,
         })
     }
@@ -78,20 +74,9 @@ impl Lab {
         }]
     }
 
-    /// The one `LocalStack` of the run.
-    pub(crate) async fn localstack(&self) -> Result<&LocalStack> {
-        self.localstack.get_or_try_init(LocalStack::start).await
-    }
-
     /// The one `Azurite` of the run.
     pub(crate) async fn azurite(&self) -> Result<&Azurite> {
-        self.azurite.get_or_try_init(Azurite::start).await
-    }
-
-    /// The one adapter from Google's dialect of the run, before the one `LocalStack`.
-    pub(crate) async fn gcs(&self) -> Result<&Gcs> {
-        let store = &self.localstack().await?.endpoint;
-        self.gcs.get_or_try_init(|| Gcs::start(store)).await
+        self.stores.azurite().await
     }
 
     /// Closes the browsers; everything else ends by being dropped.

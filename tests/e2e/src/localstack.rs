@@ -1,39 +1,19 @@
-//! `LocalStack` as a store: it checks signatures as AWS does. Started once for a run, spoken to by presigned URLs.
+//! `LocalStack` as a store: it checks signatures as AWS does. Started once for a run.
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use rusty_s3::actions::S3Action as _;
-use rusty_s3::{Bucket, Credentials, Method, UrlStyle};
+use anyhow::Result;
 use tempfile::TempDir;
 
-use crate::http;
 use crate::proc::{Proc, command, env_path, free_port};
-
-/// The account that `LocalStack` knows.
-pub(crate) const ACCESS_KEY: &str = "test";
-/// Its secret.
-pub(crate) const SECRET_KEY: &str = "test";
-/// Its region.
-pub(crate) const REGION: &str = "us-east-1";
-/// The bucket that the scenarios use.
-pub(crate) const BUCKET: &str = "windlass";
-
-const CORS: &str = "<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><CORSRule>\
-    <AllowedOrigin>*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>GET</AllowedMethod>\
-    <AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds>\
-    </CORSRule></CORSConfiguration>";
-const SIGNED_FOR: Duration = Duration::from_secs(600);
+use crate::s3::Account;
 
 /// The running store.
 #[derive(Debug)]
 pub(crate) struct LocalStack {
-    /// `http://127.0.0.1:PORT`.
-    pub endpoint: String,
+    /// Its bucket.
+    pub account: Account,
     proc: Proc,
-    bucket: Bucket,
-    credentials: Credentials,
-    http: reqwest::Client,
     _dir: TempDir,
 }
 
@@ -61,69 +41,10 @@ impl LocalStack {
         }
         let mut proc = Proc::spawn("LocalStack", start)?;
         proc.wait_port(port, Duration::from_secs(90)).await?;
-        let endpoint = format!("http://127.0.0.1:{port}");
-        let bucket = Bucket::new(endpoint.parse()?, UrlStyle::Path, BUCKET, REGION)?;
-        let store = Self {
-            endpoint,
-            proc,
-            bucket,
-            credentials: Credentials::new(ACCESS_KEY, SECRET_KEY),
-            http: http::client(),
-            _dir: dir,
-        };
-        store.make_bucket().await?;
-        Ok(store)
-    }
-
-    async fn make_bucket(&self) -> Result<()> {
-        let create = self.bucket.create_bucket(&self.credentials).sign(SIGNED_FOR);
-        // The port opens before the S3 service answers.
-        for _ in 0..100 {
-            if self.http.put(create.as_str()).send().await.is_ok_and(|answer| answer.status().is_success()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        let answer = self.http.put(self.signed(Method::Put, "cors")).body(CORS).send().await?;
-        let status = answer.status();
-        ensure!(status.is_success(), "LocalStack refused the CORS rule: {status} {}", answer.text().await?);
-        Ok(())
-    }
-
-    /// Presigns an action on the bucket that rusty-s3 has no type for.
-    fn signed(&self, method: Method, action: &str) -> String {
-        rusty_s3::signing::sign(
-            &jiff::Timestamp::now(),
-            method,
-            self.bucket.object_url(""),
-            ACCESS_KEY,
-            SECRET_KEY,
-            None,
-            REGION,
-            SIGNED_FOR.as_secs(),
-            std::iter::once((action, "")),
-            std::iter::empty::<(&str, &str)>(),
-        )
-        .into()
-    }
-
-    /// The keys of multipart uploads that nobody has ended.
-    pub(crate) async fn open_uploads(&self) -> Result<Vec<String>> {
-        let answer = self.http.get(self.signed(Method::Get, "uploads")).send().await?.error_for_status()?;
-        let text = answer.text().await?;
-        ensure!(text.contains("ListMultipartUploadsResult"), "not a list of uploads: {text}");
-        Ok(text
-            .split("<Upload>")
-            .skip(1)
-            .filter_map(|upload| upload.split_once("<Key>")?.1.split_once("</Key>"))
-            .map(|(key, _)| key.to_owned())
-            .collect())
-    }
-
-    /// An object's bytes.
-    pub(crate) async fn object(&self, key: &str) -> Result<Vec<u8>> {
-        let get = self.bucket.get_object(Some(&self.credentials), key).sign(SIGNED_FOR);
-        Ok(self.http.get(get.as_str()).send().await?.error_for_status()?.bytes().await?.to_vec())
+        let account = Account::new(port, "us-east-1", "test", "test")?;
+        account.make_bucket().await?;
+        account.open_to_pages().await?;
+        Ok(Self { account, proc, _dir: dir })
     }
 
     /// What it printed, for a failure's account.

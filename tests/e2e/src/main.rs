@@ -5,11 +5,14 @@
 #![allow(clippy::duration_suboptimal_units, reason = "time limits stand beside each other in one unit")]
 
 mod azurite;
+mod ceph;
 mod check;
 mod cx;
 mod engines;
 mod files;
+mod garage;
 mod gcs;
+mod gcs_emulator;
 mod http;
 mod lab;
 mod localstack;
@@ -17,7 +20,10 @@ mod page;
 mod proc;
 mod proxy;
 mod recipes;
+mod s3;
 mod scenarios;
+mod seen;
+mod stores;
 mod world;
 
 use std::path::PathBuf;
@@ -26,7 +32,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -50,6 +56,7 @@ fn main() -> Result<ExitCode> {
     let times = Times::default();
     let conclusion = libtest_mimic::run(&arguments, trials(&runtime, &lab, &times));
     runtime.block_on(lab.close());
+    lab.stores.seen.write(&lab.out.join("stores.md"))?;
     drop(lab);
     proc::sweep();
     let times = times.lock().expect("no trial holds it any more");
@@ -69,11 +76,15 @@ fn trials(runtime: &Arc<Runtime>, lab: &Arc<Lab>, times: &Times) -> Vec<Trial> {
             }
             let (runtime, lab, times) = (Arc::clone(runtime), Arc::clone(lab), Arc::clone(times));
             let name = format!("{engine}::{}", scenario.name);
-            trials.push(Trial::test(name.clone(), move || {
+            trials.push(Trial::ignorable_test(name.clone(), move || {
+                if let Some(why) = scenario.store.missing() {
+                    return Ok(Completion::ignored_with(why));
+                }
                 let began = Instant::now();
                 let outcome = runtime.block_on(run(&lab, engine, &scenario));
                 times.lock().expect("no trial panics with it").push((name, began.elapsed()));
-                outcome.map_err(|error| Failed::from(format!("{error:#}")))
+                outcome.map_err(|error| Failed::from(format!("{error:#}")))?;
+                Ok(Completion::Completed)
             }));
         }
     }

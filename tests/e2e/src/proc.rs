@@ -205,6 +205,6 @@ pub(crate) fn env_path(variable: &str) -> Result<PathBuf> {
 /// A command without the proxies of the machine: everything here is on loopback.
 pub(crate) fn command(program: impl AsRef<OsStr>, work_dir: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(work_dir).env("NO_PROXY", "*").env("no_proxy", "*");
+    command.current_dir(work_dir).env("NO_PROXY", "*").env("no_proxy", "*").env(MARK, mark());
     command
 }

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
 use crate::lab::Lab;
-use crate::localstack::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY};
 use crate::proc::{Proc, command, env_path, free_port};
+use crate::s3::BUCKET;
 
 /// The recipes, by their folders' names.
 pub(crate) const ALL: [&str; 5] = ["node-express", "nextjs-route", "python-fastapi", "go", "rust-axum"];
@@ -39,12 +39,13 @@ impl Recipe {
     pub(crate) async fn start(lab: &Lab, name: &str, dir: &Path) -> Result<Self> {
         let port = free_port().await?;
         let mut start = start_command(name, dir, port)?;
-        start.env("S3_ENDPOINT", &lab.localstack().await?.endpoint);
+        let account = &lab.stores.localstack().await?.account;
+        start.env("S3_ENDPOINT", &account.endpoint);
         for (name, value) in [
-            ("S3_REGION", REGION),
+            ("S3_REGION", account.region),
             ("S3_BUCKET", BUCKET),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_ACCESS_KEY_ID", account.key),
+            ("AWS_SECRET_ACCESS_KEY", account.secret),
             ("UPLOAD_SECRET", "only for the end-to-end tests, as long as asked for"),
             ("ALLOW_ORIGIN", ALLOWED),
             ("NEXT_TELEMETRY_DISABLED", "1"),

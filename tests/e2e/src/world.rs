@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
@@ -12,26 +12,14 @@ use tokio::process::Command;
 use crate::azurite;
 use crate::gcs;
 use crate::lab::Lab;
-use crate::localstack;
 use crate::proc::{Proc, command, env_path, free_port};
 use crate::proxy::Proxy;
-
-/// Where the bytes go.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Store {
-    /// Into the server's own store, through a fault proxy.
-    #[default]
-    Embedded,
-    /// To `LocalStack`, straight.
-    LocalStack,
-    /// To Azurite, straight.
-    Azurite,
-    /// To the adapter from Google's dialect, straight.
-    Gcs,
-}
+use crate::s3::BUCKET;
+pub(crate) use crate::stores::Store;
 
 /// How the server is started.
 #[derive(Debug, Default, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of their own, each named where it is set")]
 pub(crate) struct Options {
     /// `--max-size`.
     pub max_size: Option<u64>,
@@ -45,14 +33,22 @@ pub(crate) struct Options {
     pub secure_page: bool,
     /// `--grant-seconds`.
     pub grant_seconds: Option<u64>,
+    /// The bytes go through the fault proxy also where the store is another than the server's own.
+    pub proxied: bool,
+    /// `--virtual-host`, at a name of the loopback.
+    pub virtual_host: bool,
+    /// The keys are temporary ones, with this token.
+    pub session_token: Option<&'static str>,
 }
 
 /// A running server and what surrounds it. Ends with its owner.
 pub(crate) struct World {
     /// Stands before the server; the page is opened through it.
     pub front: Proxy,
-    /// Stands before the embedded store; the page's PUTs go through it.
+    /// Stands before the embedded store, and before others if asked; the page's PUTs go through it.
     pub store: Proxy,
+    /// Which store it signs for.
+    pub kind: Store,
     /// The folder of the stored objects, as this process sees it.
     pub data: PathBuf,
     server: Proc,
@@ -88,8 +84,9 @@ impl World {
             let public = if options.secure_page { "http://store.example".to_owned() } else { store.url() };
             server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &public]);
         } else {
-            sign_for(&mut server, lab, options.store).await?;
+            Box::pin(sign_for(&mut server, lab, options, &store)).await?;
         }
+        let began = Instant::now();
         let mut server = Proc::spawn("windlass-server", server)?;
         let addr = server
             .wait_line(Duration::from_secs(30), |line| {
@@ -99,13 +96,16 @@ impl World {
                     .ok()
             })
             .await?;
+        if options.store == Store::Embedded {
+            lab.stores.seen.started(Store::Embedded, began.elapsed());
+        }
         front.set_target(addr);
         // On a disk of its own the data can be seen only through the server's own view of the file system.
         let data = match (options.disk_mib, server.id()) {
             (Some(_), Some(id)) => PathBuf::from(format!("/proc/{id}/root{}", data.display())),
             _ => data,
         };
-        Ok(Self { front, store, data, server, _dir: dir })
+        Ok(Self { front, store, kind: options.store, data, server, _dir: dir })
     }
 
     /// Where the page is.
@@ -207,25 +207,34 @@ async fn server_command(work_dir: &Path, data: &Path, disk_mib: Option<u64>) -> 
 }
 
 /// The store that the run has started, its keys, and a secret, since this server keeps none.
-async fn sign_for(server: &mut Command, lab: &Lab, store: Store) -> Result<()> {
-    match store {
-        Store::Embedded => return Ok(()),
+async fn sign_for(server: &mut Command, lab: &Lab, options: Options, proxy: &Proxy) -> Result<()> {
+    match options.store {
+        Store::Embedded | Store::GcsEmulator => bail!("the server does not sign for {:?} so", options.store),
         Store::Azurite => {
             let store = lab.azurite().await?;
             server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
             server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).env("AZURE_STORAGE_KEY", azurite::KEY);
         }
-        Store::Gcs => {
-            let store = lab.gcs().await?;
-            server.args(["--gcs-endpoint", &store.endpoint, "--gcs-bucket", localstack::BUCKET]);
+        Store::Gcs | Store::GcsOnCeph | Store::GcsOnGarage => {
+            let store = lab.stores.adapter(options.store).await?;
+            server.args(["--gcs-endpoint", &store.endpoint, "--gcs-bucket", BUCKET]);
             server.env("GOOGLE_APPLICATION_CREDENTIALS", gcs::key_file());
         }
-        Store::LocalStack => {
-            let store = lab.localstack().await?;
-            server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
-            server.args(["--region", localstack::REGION]);
-            server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
-            server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
+        Store::LocalStack | Store::Ceph | Store::Garage => {
+            let store = lab.stores.s3(options.store).await?;
+            let named = |url: &str| {
+                // A bucket's name can stand before a name alone.
+                if options.virtual_host { url.replace("127.0.0.1", "localhost") } else { url.to_owned() }
+            };
+            server.args(["--s3-endpoint", &named(&store.endpoint), "--bucket", BUCKET]);
+            server.args(["--region", store.region]);
+            server.env("AWS_ACCESS_KEY_ID", store.key).env("AWS_SECRET_ACCESS_KEY", store.secret);
+            server.envs(options.session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
+            server.args(options.virtual_host.then_some("--virtual-host"));
+            if options.proxied {
+                proxy.set_target(store.addr()?);
+                server.args(["--public-store-url", &named(&proxy.url())]);
+            }
         }
     }
     server.env("WINDLASS_SECRET", "only for the end-to-end tests");

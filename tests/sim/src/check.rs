@@ -149,6 +149,7 @@ fn causes(kind: Kind) -> &'static [Fault] {
         Kind::UploadGone => &[Fault::Vanished],
         Kind::SizeMismatch => &[Fault::EmptyBody],
         // By its name, so that this builds with a machine that has no word of its own for it.
+        _ if kind.code() == "store-silent" => CUT_OFF,
         _ if kind.code() == "parts-refused" => &[Fault::OddEtags, Fault::EmptyBody],
         // Never injected: `EndpointNotFound`, `Forbidden`, `IdRefused`, `StoreFull`.
         _ => &[],

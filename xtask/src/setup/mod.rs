@@ -1,7 +1,9 @@
 //! Installs what is missing. Each tool has a pin, and a changed pin installs anew.
 
+pub(crate) mod ceph;
 pub(crate) mod debian;
 mod debian_rust;
+pub(crate) mod garage;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod recipes;
@@ -28,7 +30,8 @@ pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCod
     match what.as_str() {
         "demo" => drop(package(place, Profile::Web)?),
         "test" => test(place)?,
-        other => bail!("no setup called `{other}`; there are `demo` and `test`"),
+        "garage" => garage::build(place)?,
+        other => bail!("no setup called `{other}`; there are `demo`, `test` and `garage`"),
     }
     say("Everything needed is installed");
     Ok(ExitCode::SUCCESS)
@@ -54,7 +57,12 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     node::typescript(place)?;
     python::localstack(place)?;
     python::schemathesis(place)?;
+    python::gcs_emulator(place)?;
     node::azurite(place)?;
     recipes::prepare(place)?;
+    match ceph::obstacle() {
+        None => drop(ceph::find(place)?),
+        Some(why) => say(format_args!("Ceph is left out: {why}")),
+    }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Programs from Python's registry: `LocalStack`, an S3 that checks signatures as AWS does, and schemathesis, which asks a
-//! server whatever an `OpenAPI` document allows and forbids.
+//! Programs from Python's registry: `LocalStack`, an S3 that checks signatures as AWS does, an emulator of Google Cloud
+//! Storage, and schemathesis, which asks a server whatever an `OpenAPI` document allows and forbids.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ const LOCALSTACK: [&str; 5] = [
 /// With what draws its cases, so that a seed means the same everywhere, and what checks our own examples.
 const SCHEMATHESIS: [&str; 3] = ["schemathesis==4.32.5", "hypothesis==6.170.17", "jsonschema_rs==0.60.3"];
 
+/// Google's JSON API with resumable sessions; it checks no signature and knows no CORS.
+const GCS_EMULATOR: [&str; 1] = ["gcp-storage-emulator==2026.7.19"];
+
 const SHIM: &str = include_str!("localstack_loopback.py");
 
 /// What it takes to start `LocalStack`.
@@ -34,32 +37,36 @@ pub(crate) struct LocalStack {
 }
 
 pub(crate) fn localstack(place: &Place) -> Result<LocalStack> {
-    let dir = place.tools.join("localstack");
-    let python = environment(&dir, &LOCALSTACK).context("LocalStack could not be installed")?;
-    let shim = dir.join("loopback.py");
-    fs::write(&shim, SHIM)?;
-    Ok(LocalStack { python, shim })
+    let dir = environment(place, "localstack", "LocalStack", &LOCALSTACK)?;
+    let found = LocalStack { python: dir.join("bin/python"), shim: dir.join("loopback.py") };
+    fs::write(&found.shim, SHIM)?;
+    Ok(found)
+}
+
+/// The program of the emulator of Google Cloud Storage.
+pub(crate) fn gcs_emulator(place: &Place) -> Result<PathBuf> {
+    let dir = environment(place, "gcp-storage-emulator", "the emulator of Google's storage", &GCS_EMULATOR)?;
+    Ok(dir.join("bin/gcp-storage-emulator"))
 }
 
 /// A Python that has schemathesis.
 pub(crate) fn schemathesis(place: &Place) -> Result<PathBuf> {
-    let dir = place.tools.join("schemathesis");
-    environment(&dir, &SCHEMATHESIS).context("schemathesis could not be installed")
+    Ok(environment(place, "schemathesis", "schemathesis", &SCHEMATHESIS)?.join("bin/python"))
 }
 
-/// The Python of an environment in `dir` with these packages, made anew when their pins have changed.
-fn environment(dir: &Path, packages: &[&str]) -> Result<PathBuf> {
-    let python = dir.join("bin/python");
+/// The folder of a Python environment with these packages in it, made anew when their pins have changed.
+fn environment(place: &Place, name: &str, what: &str, packages: &[&str]) -> Result<PathBuf> {
+    let dir = place.tools.join(name);
     let stamp = dir.join("pins.txt");
     let pins = packages.join("\n");
-    if fs::read_to_string(&stamp).ok().as_ref() != Some(&pins) || !python.exists() {
-        install(dir, packages)?;
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&pins) || !dir.join("bin/python").exists() {
+        install(&dir, what, packages).with_context(|| format!("{what} could not be installed"))?;
         fs::write(&stamp, pins)?;
     }
-    Ok(python)
+    Ok(dir)
 }
 
-fn install(dir: &Path, packages: &[&str]) -> Result<()> {
+fn install(dir: &Path, what: &str, packages: &[&str]) -> Result<()> {
     if dir.exists() {
         fs::remove_dir_all(dir)?;
     }
@@ -67,7 +74,7 @@ fn install(dir: &Path, packages: &[&str]) -> Result<()> {
     quiet("Making a Python environment", Command::new(python).args(["-m", "venv"]).arg(dir))?;
     let mut pip = Command::new(dir.join("bin/pip"));
     pip.args(["--quiet", "--disable-pip-version-check", "install"]).args(packages);
-    quiet(&format!("Installing {} from PyPI", packages.first().unwrap_or(&"nothing")), &mut pip)
+    quiet(&format!("Installing {what} from PyPI"), &mut pip)
 }
 
 /// A Python that can make environments; Debian splits that ability off into a package.

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
 use crate::run::{cargo, live, on_path, quiet, say};
-use crate::setup::{debian, node, python, recipes, rust};
-use crate::test::{Outcome, contract};
+use crate::setup::{ceph, debian, garage, node, python, recipes, rust};
+use crate::test::{Outcome, contract, is_ci};
 use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
 use crate::{demo, npm, page, setup, sim, size};
 
@@ -132,11 +132,32 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     command.env("WINDLASS_SERVER_BIN", server).env("WINDLASS_PAGE_DIR", page::dir(place));
     command.env("WINDLASS_TOOLS", &place.tools).env("WINDLASS_LOCALSTACK_PYTHON", localstack.python);
     command.env("WINDLASS_LOCALSTACK_SHIM", localstack.shim).env("WINDLASS_AZURITE", azurite);
+    command.env("WINDLASS_GCS_EMULATOR", python::gcs_emulator(place)?);
+    add_engines(place, &mut command)?;
     if recipes::are_asked_for(filter) {
         command.env("WINDLASS_RECIPES", recipes::prepare(place)?);
     }
     live("Uploading in real browsers", &mut command)?;
     Ok(Outcome::Passed)
+}
+
+/// The production engines that this machine can have. Ceph is the one that no run with a verdict goes without; Garage
+/// takes too long to build for that.
+fn add_engines(place: &Place, command: &mut Command) -> Result<()> {
+    match ceph::obstacle() {
+        None => {
+            command.env("WINDLASS_CEPH", ceph::find(place)?);
+        }
+        Some(why) if is_ci() => bail!("CI=true, and Ceph cannot be tested: {why}"),
+        Some(why) => say(format_args!("The trials with Ceph are not run: {why}")),
+    }
+    match garage::found(place) {
+        Some(program) => {
+            command.env("WINDLASS_GARAGE", program);
+        }
+        None => say(format_args!("The trials with Garage are not run: {}", garage::ADVICE)),
+    }
+    Ok(())
 }
 
 /// Elsewhere than on Debian the browsers cannot be installed from here, which is no fault of what is tested.

@@ -46,6 +46,21 @@ fn without_a_network_nothing_is_given_up_and_its_return_is_used_at_once() {
 }
 
 #[test]
+fn a_store_that_hides_its_refusals_is_told_from_a_network_that_is_gone() {
+    let mut world = busy();
+    let signed = world.sign_calls;
+    while world.stage(FileId(1)) == Some(Stage::Uploading) {
+        while let Some((put, _)) = world.puts.pop_first() {
+            world.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
+        }
+        world.step();
+    }
+    let error = world.machine.view(FileId(1), world.now).unwrap().error.unwrap();
+    assert_eq!((error.kind, error.status), (Kind::StoreSilent, Status::Exhausted));
+    assert!(world.sign_calls >= signed + 5, "it gave up without new grants");
+}
+
+#[test]
 fn a_sleep_restarts_what_was_on_its_way_and_blames_nobody() {
     let mut world = busy();
     let before: Vec<_> = world.puts.keys().copied().collect();

@@ -10,8 +10,9 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, HOST, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, TRANSFER_ENCODING,
 };
 use hyper::{Request, Response, Uri, Version};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -75,6 +76,16 @@ async fn carry_out(shared: &Shared, request: Request<Incoming>, plan: Plan) -> R
             bail!("dropped on purpose");
         }
     };
+    if plan.open {
+        for (name, value) in [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "DELETE, GET, POST, PUT"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Location, Range, Retry-After"),
+        ] {
+            answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
     if plan.close {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

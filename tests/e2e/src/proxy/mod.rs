@@ -10,6 +10,7 @@ mod tests;
 mod tls;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -134,6 +135,12 @@ impl Proxy {
     /// Request body bytes passed on so far.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.shared.body_bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url())
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     pub rate: u64,
     /// Close the connection after the answer, so that the next request needs a fresh one.
     pub close: bool,
+    /// Let pages of any origin read the answer, whatever the target says to that.
+    pub open: bool,
     /// How it ends.
     pub end: End,
 }
@@ -141,10 +143,16 @@ impl Plan {
     }
 
     /// Waits first.
-    #[cfg(test)]
     #[must_use]
     pub(crate) fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Lets pages of any origin read the answer, and send what they like.
+    #[must_use]
+    pub(crate) fn open(mut self) -> Self {
+        self.open = true;
         self
     }
 

@@ -1,8 +1,10 @@
 //! The harm that scenarios ask for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::Method;
 use serde_json::Value;
 
 use super::{Plan, Seen};
@@ -64,6 +66,23 @@ pub(crate) fn puts_of(
 pub(crate) fn slow_puts(bytes_per_second: u64) -> impl Fn(&Seen) -> Plan + Send + Sync {
     move |seen| {
         if seen.is_put() { Plan::forward().at_rate(bytes_per_second) } else { Plan::forward() }
+    }
+}
+
+/// The first PUT of part `number` reaches the store only after this time.
+pub(crate) fn late(number: u32, by: Duration) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    move |seen| {
+        let is_it = seen.is_put() && seen.part == Some(number) && seen.attempt == 0;
+        if is_it { Plan::forward().after(by) } else { Plan::forward() }
+    }
+}
+
+/// The answers of a target that knows no CORS can be read by pages of any origin; preflights are answered for it.
+pub(crate) fn open_to_pages(seen: &Seen) -> Plan {
+    if seen.method == Method::OPTIONS {
+        Plan::answer(204, "text/plain", "").open()
+    } else {
+        Plan::forward().open()
     }
 }
 

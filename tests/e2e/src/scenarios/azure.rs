@@ -8,6 +8,7 @@ use crate::check;
 use crate::cx::Cx;
 use crate::files::{MIB, TestFile, sha256};
 use crate::page::Page;
+use crate::seen::{CANCEL, ROUND_TRIP};
 use crate::world::{Options, Store};
 
 /// Blocks, a single blob and an empty one are read back as they were.
@@ -31,6 +32,7 @@ pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
         is_stored(cx, &page, file).await?;
     }
     check::never_backwards(&page.events().await?)?;
+    cx.saw(ROUND_TRIP, Store::Azurite, "yes");
     check::quiet(&page).await
 }
 
@@ -66,5 +68,6 @@ pub(crate) async fn canceled(cx: &Cx<'_>) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     check::nothing_done(&page).await?;
+    cx.saw(CANCEL, Store::Azurite, "yes");
     check::quiet(&page).await
 }

@@ -9,6 +9,7 @@ use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::proxy::rules;
+use crate::seen::CANCEL;
 use crate::world::World;
 
 /// Canceled in the middle: no PUT begins after it, the store keeps nothing, the row says so.
@@ -37,6 +38,7 @@ pub(crate) async fn leaves_nothing(cx: &Cx<'_>) -> Result<()> {
     ensure!(world.objects()?.is_empty(), "an object was left: {:?}", world.objects()?);
     ensure!(world.front.records().iter().any(|call| call.seen.is_call("abort")), "no abort call was made");
     check::nothing_done(&page).await?;
+    cx.saw(CANCEL, world.kind, "yes");
     check::quiet(&page).await
 }
 

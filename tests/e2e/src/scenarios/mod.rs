@@ -1,18 +1,21 @@
 //! The scenarios. Each runs on all three engines; the exceptions, and why, are in [`all`].
 
 mod azure;
+mod backend;
 mod bad_answers;
 mod cancel;
+mod contract;
 mod disk_changes;
 mod faults;
+mod gcs_emulator;
 mod handles;
 mod hidden;
 mod http2;
-mod local_stack;
 mod names;
 mod offline;
 mod recipes;
 mod refusals;
+mod s3;
 mod several;
 mod shots;
 mod sizes;
@@ -27,6 +30,7 @@ use anyhow::Result;
 
 use crate::cx::Cx;
 use crate::engines::Engine;
+use crate::stores::Store;
 
 type Run = for<'a> fn(&'a Cx<'a>) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
@@ -39,6 +43,8 @@ pub(crate) struct Scenario {
     pub deadline: Duration,
     /// Where it runs.
     pub engines: &'static [Engine],
+    /// The store that it needs.
+    pub store: Store,
     /// What it does.
     pub run: Run,
 }
@@ -53,7 +59,24 @@ macro_rules! scenario {
             name: $name,
             deadline: Duration::from_secs($seconds),
             engines: $engines,
+            store: Store::Embedded,
             run: |cx| Box::pin($path(cx)),
+        }
+    };
+}
+
+/// The same for one that runs at several stores, with the store first.
+macro_rules! at {
+    ($store:ident, $path:path, $name:literal, $seconds:literal) => {
+        at!($store, $path, $name, $seconds, &Engine::ALL)
+    };
+    ($store:ident, $path:path, $name:literal, $seconds:literal, $engines:expr) => {
+        Scenario {
+            name: $name,
+            deadline: Duration::from_secs($seconds),
+            engines: $engines,
+            store: Store::$store,
+            run: |cx| Box::pin($path(cx, Store::$store)),
         }
     };
 }
@@ -84,16 +107,37 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(bad_answers::insecure_store, "bad_answers_secure_page", 60),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
         scenario!(tamper::told, "tampered_grants", 120),
+        // A minute of trying each, where the page cannot see that it was refused.
+        at!(Ceph, tamper::told_of_silence, "ceph_tampered_grants", 240, &[Engine::Chromium]),
+        at!(Garage, tamper::told_or_not, "garage_tampered_grants", 240, &[Engine::Firefox]),
         // No browser is asked anything; the table is the same whichever runs beside it.
-        scenario!(tamper::table, "tamper_table", 90, &[Engine::Chromium]),
+        scenario!(tamper::table, "tamper_table", 180, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
         scenario!(disk_changes::truncated, "file_truncated", 90),
         scenario!(disk_changes::rewritten, "file_rewritten", 90),
-        scenario!(local_stack::round_trip, "localstack", 150),
-        scenario!(local_stack::as_google, "gcs", 150),
         // The page is the same in each engine, and the recipes' answers are what is looked at.
         scenario!(recipes::each, "recipes", 300, &[Engine::Chromium]),
+        at!(LocalStack, s3::round_trip, "localstack", 150),
+        // The token is the server's affair, and the same to every engine.
+        at!(LocalStack, s3::session_token, "localstack_token", 60, &[Engine::Chromium]),
+        at!(LocalStack, contract::kept, "localstack_contract", 60, &[Engine::Chromium]),
+        at!(Ceph, contract::kept, "ceph_contract", 90, &[Engine::Chromium]),
+        at!(Ceph, s3::round_trip, "ceph", 180),
+        at!(Ceph, s3::restarted, "ceph_restarted", 180),
+        at!(Ceph, s3::expired, "ceph_expired", 120),
+        at!(Ceph, s3::virtual_host, "ceph_virtual_host", 90),
+        at!(Garage, contract::kept, "garage_contract", 60, &[Engine::Chromium]),
+        at!(Garage, s3::round_trip, "garage", 150),
+        at!(Garage, s3::restarted, "garage_restarted", 150),
+        at!(Garage, s3::expired, "garage_expired", 120),
+        at!(Garage, s3::virtual_host, "garage_virtual_host", 90),
+        at!(Gcs, s3::round_trip, "gcs", 150),
+        at!(GcsOnCeph, contract::kept, "gcs_on_ceph_contract", 90, &[Engine::Chromium]),
+        at!(GcsOnGarage, contract::kept, "gcs_on_garage_contract", 60, &[Engine::Chromium]),
+        at!(GcsOnCeph, s3::round_trip, "gcs_on_ceph", 180),
+        at!(GcsOnGarage, s3::round_trip, "gcs_on_garage", 150),
+        scenario!(gcs_emulator::protocol, "gcs_emulator", 60, &[Engine::Chromium]),
         scenario!(azure::round_trip, "azurite", 120),
         scenario!(azure::canceled, "azurite_cancel", 90),
         scenario!(shots::states, "shots", 90),

@@ -47,7 +47,7 @@ async fn one(cx: &Cx<'_>, recipe: &Recipe) -> Result<()> {
 
 /// A single and a multipart upload are read back as they were; a canceled one leaves nothing.
 async fn from_a_page(cx: &Cx<'_>, recipe: &Recipe) -> Result<()> {
-    let store = cx.lab.localstack().await?;
+    let store = &cx.lab.stores.localstack().await?.account;
     let large = cx.lab.files.shared("twenty.bin", 20 * MIB).await?;
     let small = cx.lab.files.shared("one mib.bin", MIB).await?;
     let huge = cx.lab.files.shared("three hundred.bin", 300 * MIB).await?;
@@ -121,7 +121,7 @@ async fn by_calls(cx: &Cx<'_>, recipe: &Recipe) -> Result<()> {
     );
     good(recipe, "abort", json!({ "ids": [id] })).await?;
     let key = a["key"].as_str().context("no key")?;
-    let stored = cx.lab.localstack().await?.object(key).await?;
+    let stored = cx.lab.stores.localstack().await?.account.object(key).await?;
     ensure!(stored.len() as u64 == PART + 1, "abort after complete took the object away");
     gone(recipe, &b).await
 }

@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result};
 use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
+use crate::seen::ROUND_TRIP;
+use crate::stores::Store;
 
 /// From 0 bytes to 64 MiB, one after another through the same page's server.
 pub(crate) async fn edges(cx: &Cx<'_>) -> Result<()> {
@@ -19,6 +21,7 @@ pub(crate) async fn edges(cx: &Cx<'_>) -> Result<()> {
     ] {
         one(cx, name, size).await.with_context(|| format!("{name}, {size} bytes"))?;
     }
+    cx.saw(ROUND_TRIP, Store::Embedded, "yes");
     Ok(())
 }
 

@@ -1,0 +1,116 @@
+//! A bucket of an S3 store as the scenarios themselves reach it: by presigned URLs of their own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::Url;
+use rusty_s3::actions::S3Action as _;
+use rusty_s3::{Credentials, Method, UrlStyle};
+
+use crate::http;
+
+/// The bucket that the scenarios use, at every store.
+pub(crate) const BUCKET: &str = "windlass";
+
+const CORS: &str = "<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><CORSRule>\
+    <AllowedOrigin>*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>GET</AllowedMethod>\
+    <AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds>\
+    </CORSRule></CORSConfiguration>";
+const SIGNED_FOR: Duration = Duration::from_secs(600);
+
+/// Keys to the bucket at one store.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    /// The region that signatures name.
+    pub region: &'static str,
+    /// The access key.
+    pub key: &'static str,
+    /// Its secret.
+    pub secret: &'static str,
+    bucket: rusty_s3::Bucket,
+    credentials: Credentials,
+    http: reqwest::Client,
+}
+
+impl Account {
+    /// Of a store at this port of the loopback.
+    pub(crate) fn new(
+        port: u16,
+        region: &'static str,
+        key: &'static str,
+        secret: &'static str,
+    ) -> Result<Self> {
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let bucket = rusty_s3::Bucket::new(endpoint.parse()?, UrlStyle::Path, BUCKET, region)?;
+        let credentials = Credentials::new(key, secret);
+        Ok(Self { endpoint, region, key, secret, bucket, credentials, http: http::client() })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> Result<SocketAddr> {
+        let port = Url::parse(&self.endpoint)?.port().context("a port of its own")?;
+        Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// Makes the bucket, as soon as the store takes it: a port opens before the service behind it answers.
+    pub(crate) async fn make_bucket(&self) -> Result<()> {
+        let create = self.bucket.create_bucket(&self.credentials).sign(SIGNED_FOR);
+        let mut said = String::new();
+        for _ in 0..150 {
+            match self.http.put(create.as_str()).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => said = format!("{} {}", answer.status(), answer.text().await?),
+                Err(error) => said = error.without_url().to_string(),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        anyhow::bail!("the store makes no bucket: {said}")
+    }
+
+    /// Lets pages of any origin write to the bucket.
+    pub(crate) async fn open_to_pages(&self) -> Result<()> {
+        let answer = self.http.put(self.signed(Method::Put, "cors")).body(CORS).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "the store refused the CORS rule: {status} {}", answer.text().await?);
+        Ok(())
+    }
+
+    /// Presigns an action on the bucket that rusty-s3 has no type for.
+    fn signed(&self, method: Method, action: &str) -> String {
+        rusty_s3::signing::sign(
+            &jiff::Timestamp::now(),
+            method,
+            self.bucket.object_url(""),
+            self.key,
+            self.secret,
+            None,
+            self.region,
+            SIGNED_FOR.as_secs(),
+            std::iter::once((action, "")),
+            std::iter::empty::<(&str, &str)>(),
+        )
+        .into()
+    }
+
+    /// The keys of multipart uploads that nobody has ended.
+    pub(crate) async fn open_uploads(&self) -> Result<Vec<String>> {
+        let answer = self.http.get(self.signed(Method::Get, "uploads")).send().await?.error_for_status()?;
+        let text = answer.text().await?;
+        ensure!(text.contains("ListMultipartUploadsResult"), "not a list of uploads: {text}");
+        Ok(text
+            .split("<Upload>")
+            .skip(1)
+            .filter_map(|upload| upload.split_once("<Key>")?.1.split_once("</Key>"))
+            .map(|(key, _)| key.to_owned())
+            .collect())
+    }
+
+    /// An object's bytes.
+    pub(crate) async fn object(&self, key: &str) -> Result<Vec<u8>> {
+        let get = self.bucket.get_object(Some(&self.credentials), key).sign(SIGNED_FOR);
+        Ok(self.http.get(get.as_str()).send().await?.error_for_status()?.bytes().await?.to_vec())
+    }
+}
