@@ -3,7 +3,6 @@
 //!
 //! It keeps no session: an upload's id carries what the server has to know, signed.
 
-mod args;
 mod config;
 mod embedded;
 mod keys;
@@ -12,6 +11,7 @@ mod problem;
 mod routes;
 mod secret;
 mod serve;
+mod settings;
 mod store;
 mod time;
 mod token;
@@ -24,10 +24,10 @@ use reqwest::Url;
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use windlass_core::protocol::Limits;
 
-pub use args::Args;
 pub use config::{Config, ConfigError, StoreConfig};
 pub use embedded::embedded_keys;
 pub use secret::Secret;
+pub use settings::{Cli, Settings};
 pub use store::{Account, ServiceAccount};
 
 use embedded::Claim;

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use windlass_server::{Args, ConfigError, Running, reachable, start};
+use windlass_server::{Cli, ConfigError, Running, reachable, start};
 
 /// A command line that cannot be followed.
 const USAGE: u8 = 2;
@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), ConfigError> {
-    let config = Args::parse().into_config(|name| std::env::var(name).ok())?;
+    let config = Cli::parse().into_config(|name| std::env::var(name).ok())?;
     let told =
         told_to_stop().map_err(|error| ConfigError::new(format!("Signals cannot be received: {error}.")))?;
     let running = start(config).await?;

@@ -1,0 +1,107 @@
+//! The settings: their names, and how a configuration file, the environment and the command line become a [`Config`].
+//!
+//! Each has one name in all three: `max-size` in the file, `WINDLASS_MAX_SIZE` in the environment, `--max-size` on the
+//! command line. The command line wins over the environment, and that over the file.
+
+mod check;
+mod layers;
+mod stores;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, ConfigError};
+
+/// What stands below the help.
+const BELOW: &str = "Every setting can also be given as WINDLASS_NAME in the environment (WINDLASS_MAX_SIZE for --max-size; lists \
+    with commas) and as a line of the file that --config names (max-size = 1000000). The command line wins over the environment, \
+    and that over the file. Secrets come from the environment or from files only.";
+
+/// The reference backend of Windlass: it signs uploads from browsers into an object store, and brings a store of its
+/// own for trying it out.
+#[derive(Debug, Parser)]
+#[command(name = "windlass-server", version, after_help = BELOW)]
+pub struct Cli {
+    /// What to serve.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+impl Cli {
+    /// All settings, from the file, the environment and this command line, as something to start. `env` looks up the
+    /// environment.
+    pub fn into_config(self, env: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+        let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
+        layers::read(self.settings, &env)?.check(&env)
+    }
+}
+
+/// Everything that can be set; what is not given has its default.
+#[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address of the backend; port 0 takes a free one [default: 127.0.0.1:8787].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Folder with a page to serve at `/`.
+    #[arg(long, value_name = "DIR")]
+    pub page: Option<PathBuf>,
+    /// File with the text that upload ids are signed with, if it is not in `WINDLASS_SECRET`.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Folder of the embedded store; objects are plain files under DIR/uploads [default: ./windlass-data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address of the embedded store [default: 127.0.0.1:0].
+    #[arg(long, value_name = "ADDRESS")]
+    pub store_listen: Option<SocketAddr>,
+    /// Sign for this S3-compatible store instead of the embedded one. Takes `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `WINDLASS_SECRET` from the environment.
+    #[arg(long, value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// The bucket at that store.
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Option<String>,
+    /// The store's region; else `AWS_REGION` or `AWS_DEFAULT_REGION`, else us-east-1.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Put the bucket's name before the host instead of into the path.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub virtual_host: Option<bool>,
+    /// Sign for this container of Azure Blob Storage instead of the embedded store. Takes `AZURE_STORAGE_ACCOUNT`,
+    /// `AZURE_STORAGE_KEY` and `WINDLASS_SECRET` from the environment.
+    #[arg(long, value_name = "NAME")]
+    pub azure_container: Option<String>,
+    /// The account's URL, if it is not `https://ACCOUNT.blob.core.windows.net`.
+    #[arg(long, value_name = "URL")]
+    pub azure_endpoint: Option<String>,
+    /// Sign for this bucket of Google Cloud Storage instead of the embedded store. Takes `GOOGLE_APPLICATION_CREDENTIALS`,
+    /// the key file of a service account, and `WINDLASS_SECRET` from the environment.
+    #[arg(long, value_name = "NAME")]
+    pub gcs_bucket: Option<String>,
+    /// Scheme and host of the XML API [default: <https://storage.googleapis.com>].
+    #[arg(long, value_name = "URL")]
+    pub gcs_endpoint: Option<String>,
+    /// Where browsers reach the store, if not where this server does: scheme, host and port.
+    #[arg(long, value_name = "URL")]
+    pub public_store_url: Option<String>,
+    /// Refuse larger files.
+    #[arg(long, value_name = "BYTES")]
+    pub max_size: Option<u64>,
+    /// How long a presigned URL is good for, 60 to 604800 [default: 900].
+    #[arg(long, value_name = "SECONDS")]
+    pub grant_seconds: Option<u64>,
+    /// Let pages of this origin use the backend; may be repeated.
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests;

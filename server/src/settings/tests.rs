@@ -1,0 +1,182 @@
+//! What can be set, how, and what is said about what cannot.
+
+use super::*;
+use crate::config::StoreConfig;
+
+const KEYS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "key"),
+    ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ("WINDLASS_SECRET", "0123456789abcdef"),
+];
+
+fn config(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
+    let cli =
+        Cli::try_parse_from([&["windlass-server"], args].concat()).map_err(|error| error.to_string())?;
+    let look_up = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    cli.into_config(look_up).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(args: &[&str], env: &[(&str, &str)], because: &str) {
+    let error = config(args, env).unwrap_err();
+    assert!(error.contains(because), "{error}");
+}
+
+#[test]
+fn without_arguments_it_brings_its_own_store() {
+    let config = config(&[], &[]).unwrap();
+    assert!(matches!(config.store, StoreConfig::Embedded { .. }));
+    assert_eq!((config.listen.port(), config.grant.as_secs()), (8787, 900));
+}
+
+#[test]
+fn takes_aws_names_from_the_environment() {
+    let args = ["--s3-endpoint", "http://localhost:4566", "--bucket", "b"];
+    let env = [&KEYS[..], &[("AWS_DEFAULT_REGION", "eu-central-1")]].concat();
+    let StoreConfig::S3 { region, credentials, .. } = config(&args, &env).unwrap().store else { panic!() };
+    assert_eq!((region.as_str(), credentials.key()), ("eu-central-1", "key"));
+}
+
+#[test]
+fn says_what_is_missing() {
+    let store = ["--s3-endpoint", "http://localhost:4566", "--bucket", "b"];
+    refused(&store, &KEYS[1..], "AWS_ACCESS_KEY_ID");
+    refused(&store, &KEYS[..2], "WINDLASS_SECRET is not set");
+    refused(&[], &[("WINDLASS_SECRET", "short")], "WINDLASS_SECRET is too short");
+    refused(&store[..2], &KEYS, "--bucket");
+    refused(&store[2..], &KEYS, "--s3-endpoint");
+    refused(&[&store[..], &["--data", "x"]].concat(), &KEYS, "--data");
+    refused(&["--page", "/does/not/exist"], &[], "is not a folder");
+}
+
+#[test]
+fn takes_azures_names_from_the_environment() {
+    let env = [("AZURE_STORAGE_ACCOUNT", "acct"), ("AZURE_STORAGE_KEY", "c2VjcmV0"), KEYS[2]];
+    let StoreConfig::Azure { endpoint, .. } = config(&["--azure-container", "box"], &env).unwrap().store
+    else {
+        panic!()
+    };
+    assert_eq!(endpoint.as_str(), "https://acct.blob.core.windows.net/");
+    refused(&["--azure-container", "box"], &env[1..], "AZURE_STORAGE_ACCOUNT");
+    refused(&["--azure-container", "box"], &env[..2], "WINDLASS_SECRET is not set");
+    refused(&["--azure-container", "No"], &env, "--azure-container");
+    refused(&["--azure-endpoint", "https://x"], &env, "--azure-container");
+    refused(&["--azure-container", "box", "--data", "x"], &env, "--data");
+    let odd = [env[0], ("AZURE_STORAGE_KEY", "?"), env[2]];
+    refused(&["--azure-container", "box"], &odd, "AZURE_STORAGE_KEY is not a key");
+}
+
+#[test]
+fn takes_googles_key_file_from_the_environment() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
+    let key = format!("{folder}/gcs-test_service_account.not-a-test.json");
+    let env = [("GOOGLE_APPLICATION_CREDENTIALS", &*key), KEYS[2]];
+    let StoreConfig::Gcs { endpoint, .. } = config(&["--gcs-bucket", "box"], &env).unwrap().store else {
+        panic!()
+    };
+    assert_eq!(endpoint.as_str(), "https://storage.googleapis.com/");
+    refused(&["--gcs-bucket", "box"], &env[1..], "GOOGLE_APPLICATION_CREDENTIALS is not set");
+    refused(&["--gcs-bucket", "box"], &env[..1], "WINDLASS_SECRET is not set");
+    refused(&["--gcs-bucket", "No"], &env, "--gcs-bucket");
+    refused(&["--gcs-bucket", "box", "--gcs-endpoint", "https://x/y"], &env, "--gcs-endpoint has a path");
+    refused(&["--gcs-bucket", "box", "--azure-container", "box"], &env, "--azure-container");
+    let other = [("GOOGLE_APPLICATION_CREDENTIALS", &*format!("{folder}/README.md")), KEYS[2]];
+    refused(&["--gcs-bucket", "box"], &other, "is not the JSON key");
+    let none = [("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist"), KEYS[2]];
+    refused(&["--gcs-bucket", "box"], &none, "cannot be read");
+}
+
+#[test]
+fn refuses_urls_that_would_sign_nonsense() {
+    for url in ["", "localhost:9000", "ftp://host", "http://", "http://u:p@host", "http://host/?a=b"] {
+        refused(&["--s3-endpoint", url, "--bucket", "b"], &KEYS, "--s3-endpoint");
+    }
+    refused(&["--public-store-url", "https://host/path"], &[], "has a path");
+    refused(&["--allow-origin", "https://host/path"], &[], "not an origin");
+    refused(&["--allow-origin", "*"], &[], "not an origin");
+    let virtual_host = ["--s3-endpoint", "http://127.0.0.1:1", "--bucket", "b", "--virtual-host"];
+    refused(&virtual_host, &KEYS, "IP address");
+    for seconds in ["0", "59", "604801", "x"] {
+        refused(&["--grant-seconds", seconds], &[], "--grant-seconds");
+    }
+}
+
+#[test]
+fn origins_are_compared_as_browsers_send_them() {
+    let config = config(&["--allow-origin", "HTTPS://App.Example:443/"], &[]).unwrap();
+    assert_eq!(config.allow_origin, ["https://app.example"]);
+}
+
+/// A configuration of one file, on the command line with `args`.
+fn with_file(text: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("windlass.toml");
+    std::fs::write(&path, text).unwrap();
+    config(&[&["--config", path.to_str().unwrap()], args].concat(), env)
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+    let file = "listen = \"127.0.0.1:1\"\nmax-size = 1\ngrant-seconds = 60\nallow-origin = [\"https://a.example\"]\n";
+    let env = [("WINDLASS_MAX_SIZE", "2"), ("WINDLASS_GRANT_SECONDS", "120")];
+    let config = with_file(file, &["--grant-seconds", "180"], &env).unwrap();
+    assert_eq!((config.listen.port(), config.max_size, config.grant.as_secs()), (1, Some(2), 180));
+    assert_eq!(config.allow_origin, ["https://a.example"]);
+    // A list is taken whole, not added to.
+    let env = [("WINDLASS_ALLOW_ORIGIN", "https://b.example,https://c.example")];
+    assert_eq!(with_file(file, &[], &env).unwrap().allow_origin, ["https://b.example", "https://c.example"]);
+    let args = ["--allow-origin", "https://d.example"];
+    assert_eq!(with_file(file, &args, &env).unwrap().allow_origin, ["https://d.example"]);
+}
+
+#[test]
+fn a_switch_can_be_taken_back() {
+    let store = "s3-endpoint = \"https://s3.example\"\nbucket = \"b\"\nvirtual-host = true\n";
+    let style = |args: &[&str]| match with_file(store, args, &KEYS).unwrap().store {
+        StoreConfig::S3 { style, .. } => format!("{style:?}"),
+        _ => panic!(),
+    };
+    assert_eq!(style(&[]), "VirtualHost");
+    assert_eq!(style(&["--virtual-host=false"]), "Path");
+}
+
+#[test]
+fn the_environment_can_name_the_file_and_is_read_like_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("windlass.toml");
+    std::fs::write(&path, "max-size = 5").unwrap();
+    let env = [("WINDLASS_CONFIG", path.to_str().unwrap())];
+    assert_eq!(config(&[], &env).unwrap().max_size, Some(5));
+    refused(&[], &[("WINDLASS_MAX_SIZE", "lots")], "WINDLASS_MAX_SIZE: invalid value 'lots'");
+    refused(&[], &[("WINDLASS_LISTEN", "nowhere")], "WINDLASS_LISTEN");
+}
+
+#[test]
+fn a_file_that_cannot_be_followed_is_told_by_its_line() {
+    let told = |text: &str| with_file(text, &[], &[]).unwrap_err();
+    let unknown = told("max-size = 1\nmax-sise = 2\n");
+    assert!(unknown.contains("line 2 (max-sise): unknown field `max-sise`."), "{unknown}");
+    for odd in ["config = \"x\"", "secret = \"0123456789abcdef\"", "max_size = 1"] {
+        assert!(told(odd).contains("line 1 ("), "{odd}");
+    }
+    let kind = told("listen = \"127.0.0.1:1\"\n\nmax-size = \"big\"\n");
+    assert!(kind.contains("line 3 (max-size): invalid type: string \"big\", expected u64"), "{kind}");
+    assert!(told("max-size = -1").contains("line 1 (max-size)"), "{}", told("max-size = -1"));
+    assert!(told("max-size").contains("line 1"), "{}", told("max-size"));
+    assert!(told("grant-seconds = 59").contains("--grant-seconds is not between 60"));
+    assert!(told("bucket = \"b\"").contains("--bucket needs --s3-endpoint"));
+    refused(&["--config", "/does/not/exist.toml"], &[], "--config /does/not/exist.toml cannot be read");
+}
+
+#[test]
+fn a_secret_can_be_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "from a file, quite long\n").unwrap();
+    let config = config(&["--secret-file", path.to_str().unwrap()], &[]).unwrap();
+    let same = crate::Secret::from_text("from a file, quite long").unwrap();
+    assert_eq!(config.secret.unwrap().derive("x"), same.derive("x"));
+    refused(&["--secret-file", "/does/not/exist"], &[], "--secret-file /does/not/exist cannot be read");
+    std::fs::write(&path, "short").unwrap();
+    refused(&["--secret-file", path.to_str().unwrap()], &[], "--secret-file is too short");
+}
