@@ -9,6 +9,7 @@ use axum::http::HeaderValue;
 use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
 
+use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::store::{Account, ServiceAccount};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
     pub secret: Option<Secret>,
+    /// What is asked of files.
+    pub policy: Policy,
 }
 
 /// Where the bytes go.
@@ -89,6 +92,7 @@ impl Config {
             grant: Duration::from_mins(15),
             allow_origin: Vec::new(),
             secret: None,
+            policy: Policy::default(),
         }
     }
 }

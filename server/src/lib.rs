@@ -7,6 +7,7 @@ mod config;
 mod embedded;
 mod keys;
 mod page;
+mod policy;
 mod problem;
 mod routes;
 mod secret;
@@ -26,6 +27,8 @@ use windlass_core::protocol::Limits;
 
 pub use config::{Config, ConfigError, StoreConfig};
 pub use embedded::embedded_keys;
+pub use keys::{KeyTemplate, TemplateError};
+pub use policy::{Policy, TypePattern};
 pub use secret::Secret;
 pub use settings::{Cli, Settings};
 pub use store::{Account, ServiceAccount};
@@ -68,7 +71,8 @@ pub async fn start(config: Config) -> Result<Running, ConfigError> {
     };
     let limits = limits(&*opened.store, config.max_size);
     let origin = opened.store.public_origin();
-    let backend = Backend { store: opened.store, ids: token::Ids::new(&opened.secret), limits };
+    let ids = token::Ids::new(&opened.secret);
+    let backend = Backend { store: opened.store, ids, limits, policy: config.policy };
     let contract = routes::router(backend, config.allow_origin);
     let outside = match &config.page {
         Some(folder) => page::router(folder, &origin)?,

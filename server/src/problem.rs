@@ -42,6 +42,8 @@ fn status_and_title(code: &str) -> (u16, &'static str) {
         code::SIZE_MISMATCH => (409, "The stored bytes are not as many as the file's"),
         code::UPLOAD_EXPIRED => (410, "The upload has expired"),
         code::TOO_LARGE => (413, "Too large"),
+        code::TYPE_REFUSED => (415, "This type of file is not accepted"),
+        code::TOO_SMALL => (422, "Too small"),
         code::BAD_FILE => (422, "The file cannot be accepted"),
         code::BAD_PARTS => (422, "The parts are not those of the file"),
         code::STORE_REFUSED => (502, "The store refused"),
@@ -85,6 +87,14 @@ pub(crate) fn size_mismatch(expected: u64, found: u64) -> Problem {
 
 pub(crate) fn too_large(max: u64) -> Problem {
     problem(code::TOO_LARGE, format!("Files of up to {} are accepted. Choose a smaller one.", human(max)))
+}
+
+pub(crate) fn too_small(min: u64) -> Problem {
+    problem(code::TOO_SMALL, format!("Files of {} or more are accepted. Choose a larger one.", human(min)))
+}
+
+pub(crate) fn type_refused(accepted: &str) -> Problem {
+    problem(code::TYPE_REFUSED, format!("Accepted are files of the types {accepted}. Choose another one."))
 }
 
 pub(crate) fn bad_file(detail: impl Into<String>) -> Problem {

@@ -40,6 +40,8 @@ pub mod problem_code {
     pub const TOO_LARGE: &str = "too-large";
     /// 415: this type of file is not accepted.
     pub const TYPE_REFUSED: &str = "type-refused";
+    /// 422: the file is smaller than the policy allows.
+    pub const TOO_SMALL: &str = "too-small";
     /// 422: a part is missing, doubled or has the wrong number or size.
     pub const BAD_PARTS: &str = "bad-parts";
     /// 422: a file's description cannot be accepted.

@@ -19,6 +19,7 @@ use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use windlass_core::protocol::{Limits, Problem, problem_code as code};
 
+use crate::policy::Policy;
 use crate::problem::{self, Refusal, problem};
 use crate::store::Store;
 use crate::time::now_ms;
@@ -39,6 +40,7 @@ pub(crate) struct Backend {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ids: Ids,
     pub(crate) limits: Limits,
+    pub(crate) policy: Policy,
 }
 
 impl Backend {

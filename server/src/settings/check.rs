@@ -8,6 +8,8 @@ use reqwest::Url;
 
 use super::{Settings, layers};
 use crate::config::{Config, ConfigError, StoreConfig};
+use crate::keys::{KeyTemplate, LONGEST_ELSEWHERE, LONGEST_EMBEDDED};
+use crate::policy::{Policy, TypePattern};
 use crate::secret::{SHORTEST, Secret};
 
 /// The longest that `SigV4` lets a presigned URL live, in seconds.
@@ -55,6 +57,7 @@ impl Settings {
                  on every machine that serves this store.",
             ));
         }
+        let policy = self.policy(if is_embedded { LONGEST_EMBEDDED } else { LONGEST_ELSEWHERE })?;
         Ok(Config {
             listen: self.listen.unwrap_or_else(|| ([127, 0, 0, 1], 8787).into()),
             page,
@@ -64,7 +67,26 @@ impl Settings {
             grant: seconds("--grant-seconds", self.grant_seconds, 900)?,
             allow_origin,
             secret,
+            policy,
         })
+    }
+
+    /// What is asked of files, at a store that takes keys of `longest` bytes.
+    fn policy(&self, longest: usize) -> Result<Policy, ConfigError> {
+        let pattern = |text: &String| {
+            let wrong =
+                || ConfigError::new("--allow-type is not a type. Give one like application/pdf or image/*.");
+            TypePattern::parse(text).ok_or_else(wrong)
+        };
+        let types = self.allow_type.iter().flatten().map(pattern).collect::<Result<_, _>>()?;
+        let min_size = self.min_size.unwrap_or_default();
+        if self.max_size.is_some_and(|max| max < min_size) {
+            return Err(ConfigError::new("--min-size is more than --max-size. No file could be uploaded."));
+        }
+        let template = self.key_template.as_deref().map(|text| KeyTemplate::parse(text, longest)).transpose();
+        let template =
+            template.map_err(|error| ConfigError::new(format!("--key-template cannot be used: {error}.")))?;
+        Ok(Policy { types, min_size, key_template: template.unwrap_or_default(), ..Policy::default() })
     }
 
     /// Which settings stand with which.

@@ -95,6 +95,15 @@ pub struct Settings {
     /// Refuse larger files.
     #[arg(long, value_name = "BYTES")]
     pub max_size: Option<u64>,
+    /// Refuse smaller files [default: 0].
+    #[arg(long, value_name = "BYTES")]
+    pub min_size: Option<u64>,
+    /// Accept files of this type only, as `application/pdf` or `image/*`; may be repeated.
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    pub allow_type: Option<Vec<String>>,
+    /// How keys are made, of folders and {user}, {date}, {year}, {month}, {day}, {id} and {name} [default: {id}/{name}].
+    #[arg(long, value_name = "TEMPLATE")]
+    pub key_template: Option<String>,
     /// How long a presigned URL is good for, 60 to 604800 [default: 900].
     #[arg(long, value_name = "SECONDS")]
     pub grant_seconds: Option<u64>,

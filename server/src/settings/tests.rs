@@ -180,3 +180,18 @@ fn a_secret_can_be_in_a_file() {
     std::fs::write(&path, "short").unwrap();
     refused(&["--secret-file", path.to_str().unwrap()], &[], "--secret-file is too short");
 }
+
+#[test]
+fn a_policy_is_checked_before_anything_starts() {
+    let config = config(&["--allow-type", "image/*,text/csv", "--key-template", "in/{id}"], &[]).unwrap();
+    assert_eq!(config.policy.types.len(), 2);
+    assert_eq!(config.policy.key_template.prefix(), "in/");
+    refused(&["--allow-type", "*.png"], &[], "--allow-type is not a type");
+    refused(&["--min-size", "2", "--max-size", "1"], &[], "--min-size is more than --max-size");
+    refused(&["--key-template", "../{id}"], &[], "--key-template cannot be used");
+    // The embedded store's file names are shorter than others' keys.
+    let long = format!("{}/{{id}}/{{name}}", "x".repeat(100));
+    refused(&["--key-template", &long], &[], "the store takes 127");
+    let store = ["--s3-endpoint", "http://localhost:4566", "--bucket", "b", "--key-template", &long];
+    assert!(self::config(&store, &KEYS).is_ok());
+}

@@ -83,7 +83,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
         scenario!(tamper::told, "tampered_grants", 120),
         // No browser is asked anything; the table is the same whichever runs beside it.
-        scenario!(tamper::table, "tamper_table", 90, &[Engine::Chromium]),
+        // A grant lives a minute at least, and has to be over.
+        scenario!(tamper::table, "tamper_table", 180, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
         scenario!(disk_changes::truncated, "file_truncated", 90),
