@@ -9,6 +9,7 @@ use axum::http::HeaderValue;
 use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
 
+use crate::auth::Auth;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::store::{Account, ServiceAccount};
@@ -32,6 +33,8 @@ pub struct Config {
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
     pub secret: Option<Secret>,
+    /// Who may use the backend.
+    pub auth: Auth,
     /// What is asked of files.
     pub policy: Policy,
 }
@@ -80,7 +83,7 @@ pub enum StoreConfig {
 }
 
 impl Config {
-    /// The defaults of the command line with an embedded store in `data`, on free ports of the loopback.
+    /// The defaults of the command line with an embedded store in `data`, on free ports of the loopback, for everybody.
     pub fn embedded(data: impl Into<PathBuf>) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -92,6 +95,7 @@ impl Config {
             grant: Duration::from_mins(15),
             allow_origin: Vec::new(),
             secret: None,
+            auth: Auth::Anonymous,
             policy: Policy::default(),
         }
     }

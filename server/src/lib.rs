@@ -3,9 +3,12 @@
 //!
 //! It keeps no session: an upload's id carries what the server has to know, signed.
 
+mod auth;
 mod config;
 mod embedded;
+mod guard;
 mod keys;
+mod outside;
 mod page;
 mod policy;
 mod problem;
@@ -25,6 +28,7 @@ use reqwest::Url;
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use windlass_core::protocol::Limits;
 
+pub use auth::{Auth, JwtKeys, JwtRules, JwtSecret};
 pub use config::{Config, ConfigError, StoreConfig};
 pub use embedded::embedded_keys;
 pub use keys::{KeyTemplate, TemplateError};
@@ -33,7 +37,9 @@ pub use secret::Secret;
 pub use settings::{Cli, Settings};
 pub use store::{Account, ServiceAccount};
 
+use auth::Gate;
 use embedded::Claim;
+use guard::Guard;
 use routes::Backend;
 use serve::{Listener, Servers};
 use store::{AzureStore, GcsStore, S3Store, Store};
@@ -72,8 +78,9 @@ pub async fn start(config: Config) -> Result<Running, ConfigError> {
     let limits = limits(&*opened.store, config.max_size);
     let origin = opened.store.public_origin();
     let ids = token::Ids::new(&opened.secret);
+    let guard = Guard { gate: Gate::new(config.auth, ids.clone())? };
     let backend = Backend { store: opened.store, ids, limits, policy: config.policy };
-    let contract = routes::router(backend, config.allow_origin);
+    let contract = routes::router(backend, guard, config.allow_origin);
     let outside = match &config.page {
         Some(folder) => page::router(folder, &origin)?,
         None => Router::new().fallback(routes::no_such_route),

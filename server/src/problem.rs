@@ -36,6 +36,8 @@ pub(crate) fn problem(code: &'static str, detail: impl Into<String>) -> Problem 
 fn status_and_title(code: &str) -> (u16, &'static str) {
     match code {
         code::BAD_REQUEST => (400, "The request is not understood"),
+        code::UNAUTHORIZED => (401, "Not signed in"),
+        code::FORBIDDEN => (403, "Not allowed"),
         code::ID_REFUSED => (403, "The upload id is not accepted"),
         code::NOT_FOUND => (404, "There is no such route"),
         code::UPLOAD_GONE => (404, "The upload is gone"),
@@ -47,6 +49,7 @@ fn status_and_title(code: &str) -> (u16, &'static str) {
         code::BAD_FILE => (422, "The file cannot be accepted"),
         code::BAD_PARTS => (422, "The parts are not those of the file"),
         code::STORE_REFUSED => (502, "The store refused"),
+        code::AUTH_UNAVAILABLE => (503, "Who asks cannot be found out"),
         code::STORE_UNAVAILABLE => (503, "The store cannot be reached"),
         code::STORE_FULL => (507, "The store is full"),
         _ => (500, "A fault of the server"),
@@ -66,6 +69,10 @@ pub(crate) fn id_refused() -> Problem {
         code::ID_REFUSED,
         "This upload was not started by this server, or its id was changed. Start it again.",
     )
+}
+
+pub(crate) fn id_of_another() -> Problem {
+    problem(code::ID_REFUSED, "This upload was started by somebody else. Sign in as them, or start it again.")
 }
 
 pub(crate) fn upload_expired() -> Problem {

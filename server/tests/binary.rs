@@ -15,6 +15,7 @@ const EXE: &str = env!("CARGO_BIN_EXE_windlass-server");
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(EXE);
     command.args(args).env_clear().env("WINDLASS_SECRET", common::SECRET);
+    command.env("WINDLASS_ALLOW_ANONYMOUS", "true");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -120,4 +121,8 @@ fn what_it_cannot_start_with_is_one_line_and_code_2() {
     assert!(told.contains("another Windlass server uses it"), "{told}");
     assert_eq!(stopped(first, "-TERM").0, Some(0));
     assert_eq!(command(&["--nonsense"]).output().unwrap().status.code(), Some(2));
+    let open = command(&["--data", folder]).env_remove("WINDLASS_ALLOW_ANONYMOUS").output().unwrap();
+    let told = String::from_utf8(open.stderr).unwrap();
+    assert_eq!((open.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.contains("It is not said who may upload"), "{told}");
 }

@@ -2,30 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use futures::{StreamExt, stream};
 use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, ListedPart, Problem,
 };
 
 use super::{AT_ONCE, Asked, Backend, at_most};
+use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::{Multipart, StoreError, Stored};
 use crate::token::Upload;
 
 pub(super) async fn complete(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<CompleteRequest>,
 ) -> Result<Json<CompleteAnswer>, Refusal> {
     at_most(asked.uploads.len(), "uploads")?;
     let one = |asked: CompleteUpload| {
-        let backend = Arc::clone(&backend);
+        let (backend, caller) = (Arc::clone(&backend), caller.clone());
         let id = asked.id.clone();
         async move {
             // A task of its own: joining many parts takes minutes at some stores, and should not start anew
             // because the page's connection broke.
-            let done = tokio::spawn(async move { finish(&backend, &asked).await }).await;
+            let done = tokio::spawn(async move { finish(&backend, &caller, &asked).await }).await;
             let (upload, stored) = match done.unwrap_or_else(|_| Err(problem::internal())) {
                 Ok(done) => done,
                 Err(problem) => return CompleteOutcome { id, problem: Some(problem), ..Default::default() },
@@ -38,8 +40,12 @@ pub(super) async fn complete(
     Ok(Json(CompleteAnswer { objects }))
 }
 
-async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, Stored), Problem> {
-    let upload = backend.open(&asked.id)?;
+async fn finish(
+    backend: &Backend,
+    caller: &Caller,
+    asked: &CompleteUpload,
+) -> Result<(Upload, Stored), Problem> {
+    let upload = backend.open(&asked.id, caller)?;
     if asked.size != upload.size {
         return Err(problem::size_mismatch(upload.size, asked.size));
     }

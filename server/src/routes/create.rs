@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
 
 use super::{AT_ONCE, Asked, Backend, at_most};
+use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -23,6 +24,7 @@ const SINGLE: u64 = 5 * 1024 * 1024;
 
 pub(super) async fn create(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<CreateRequest>,
 ) -> Result<Json<CreateAnswer>, Refusal> {
     at_most(asked.files.len(), "files")?;
@@ -33,9 +35,9 @@ pub(super) async fn create(
         );
     }
     let one = |file: NewFile| {
-        let backend = Arc::clone(&backend);
+        let (backend, caller) = (Arc::clone(&backend), caller.clone());
         async move {
-            let started = start(&backend, &file).await;
+            let started = start(&backend, &caller, &file).await;
             let outcome = started
                 .unwrap_or_else(|problem| CreateOutcome { problem: Some(problem), ..Default::default() });
             CreateOutcome { reference: file.reference, ..outcome }
@@ -45,7 +47,7 @@ pub(super) async fn create(
     Ok(Json(CreateAnswer { uploads, server_time: now_ms() }))
 }
 
-async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Problem> {
+async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<CreateOutcome, Problem> {
     let Some(size) = file.size else {
         return Err(problem::bad_file(
             "The file's size is not known, and this server cannot take such a file yet.",
@@ -59,13 +61,14 @@ async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Probl
         return Err(problem::too_small(backend.policy.min_size));
     }
     let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
-    let key = backend.policy.key_template.new_key(&file.name, None, Timestamp::now());
+    let key = backend.policy.key_template.new_key(&file.name, caller.user.as_deref(), Timestamp::now());
     let mut upload = Upload {
         key: key.map_err(|_| problem::internal())?,
         store_id: None,
         size,
         content_type,
         expires_at: now_ms().saturating_add(WEEK),
+        owner: caller.hash.clone(),
     };
     let mut parts = Vec::new();
     if size <= SINGLE {

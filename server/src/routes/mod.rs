@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use serde::de::DeserializeOwned;
@@ -19,6 +20,8 @@ use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use windlass_core::protocol::{Limits, Problem, problem_code as code};
 
+use crate::auth::Caller;
+use crate::guard::{self, Guard};
 use crate::policy::Policy;
 use crate::problem::{self, Refusal, problem};
 use crate::store::Store;
@@ -45,22 +48,29 @@ pub(crate) struct Backend {
 
 impl Backend {
     /// The upload of an id, or the problem with it.
-    fn open(&self, id: &str) -> Result<Upload, Problem> {
-        self.ids.open(id, now_ms()).map_err(|error| match error {
+    fn open(&self, id: &str, caller: &Caller) -> Result<Upload, Problem> {
+        self.open_at(id, caller, now_ms())
+    }
+
+    fn open_at(&self, id: &str, caller: &Caller, now: u64) -> Result<Upload, Problem> {
+        let upload = self.ids.open(id, now).map_err(|error| match error {
             IdError::Refused => problem::id_refused(),
             IdError::Expired => problem::upload_expired(),
-        })
+        })?;
+        if upload.owner == caller.hash { Ok(upload) } else { Err(problem::id_of_another()) }
     }
 }
 
 /// The routes under the endpoint, for pages of these other origins too.
-pub(crate) fn router(backend: Backend, allow_origin: Vec<HeaderValue>) -> Router {
+pub(crate) fn router(backend: Backend, guard: Guard, allow_origin: Vec<HeaderValue>) -> Router {
     let router = Router::new()
         .route("/create", post(create::create))
         .route("/sign", post(sign::sign))
         .route("/list", post(list::list))
         .route("/complete", post(complete::complete))
         .route("/abort", post(abort::abort))
+        // The routes only: that there is nothing else is no secret.
+        .route_layer(from_fn_with_state(Arc::new(guard), guard::guard))
         .fallback(no_such_route)
         .method_not_allowed_fallback(only_post)
         .with_state(Arc::new(backend))

@@ -7,6 +7,7 @@ use axum::http::HeaderValue;
 use reqwest::Url;
 
 use super::{Settings, layers};
+use crate::auth::Auth;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::keys::{KeyTemplate, LONGEST_ELSEWHERE, LONGEST_EMBEDDED};
 use crate::policy::{Policy, TypePattern};
@@ -58,6 +59,12 @@ impl Settings {
             ));
         }
         let policy = self.policy(if is_embedded { LONGEST_EMBEDDED } else { LONGEST_ELSEWHERE })?;
+        let auth = self.auth(env)?;
+        if matches!(auth, Auth::Anonymous) && policy.key_template.names_user() {
+            return Err(ConfigError::new(
+                "--key-template has {user}, but with --allow-anonymous there are no users. Leave one of them out.",
+            ));
+        }
         Ok(Config {
             listen: self.listen.unwrap_or_else(|| ([127, 0, 0, 1], 8787).into()),
             page,
@@ -67,6 +74,7 @@ impl Settings {
             grant: seconds("--grant-seconds", self.grant_seconds, 900)?,
             allow_origin,
             secret,
+            auth,
             policy,
         })
     }

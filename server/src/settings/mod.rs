@@ -3,6 +3,7 @@
 //! Each has one name in all three: `max-size` in the file, `WINDLASS_MAX_SIZE` in the environment, `--max-size` on the
 //! command line. The command line wins over the environment, and that over the file.
 
+mod access;
 mod check;
 mod layers;
 mod stores;
@@ -92,6 +93,27 @@ pub struct Settings {
     /// Where browsers reach the store, if not where this server does: scheme, host and port.
     #[arg(long, value_name = "URL")]
     pub public_store_url: Option<String>,
+    /// Let everybody upload who can reach the server.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub allow_anonymous: Option<bool>,
+    /// Let those upload who send a JWT signed with the secret in this file (HS256), if it is not in `WINDLASS_JWT_SECRET`.
+    #[arg(long, value_name = "FILE")]
+    pub jwt_secret_file: Option<PathBuf>,
+    /// Let those upload who send a JWT signed with a key of this set (RS256, ES256).
+    #[arg(long, value_name = "URL")]
+    pub jwks_url: Option<String>,
+    /// Accept tokens of this issuer only; may be repeated.
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    pub jwt_issuer: Option<Vec<String>>,
+    /// Accept tokens for this audience only; may be repeated.
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    pub jwt_audience: Option<Vec<String>>,
+    /// The claim that names the user [default: sub].
+    #[arg(long, value_name = "NAME")]
+    pub jwt_user_claim: Option<String>,
+    /// Let those upload for whom this URL, asked with their Authorization and Cookie headers, answers `{"user": "…"}`.
+    #[arg(long, value_name = "URL")]
+    pub auth_url: Option<String>,
     /// Refuse larger files.
     #[arg(long, value_name = "BYTES")]
     pub max_size: Option<u64>,

@@ -1,6 +1,7 @@
 //! What can be set, how, and what is said about what cannot.
 
 use super::*;
+use crate::auth::{Auth, JwtKeys};
 use crate::config::StoreConfig;
 
 const KEYS: [(&str, &str); 3] = [
@@ -9,7 +10,12 @@ const KEYS: [(&str, &str); 3] = [
     ("WINDLASS_SECRET", "0123456789abcdef"),
 ];
 
+/// For everybody.
 fn config(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
+    strict(args, &[env, &[("WINDLASS_ALLOW_ANONYMOUS", "true")]].concat())
+}
+
+fn strict(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
     let cli =
         Cli::try_parse_from([&["windlass-server"], args].concat()).map_err(|error| error.to_string())?;
     let look_up = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
@@ -194,4 +200,36 @@ fn a_policy_is_checked_before_anything_starts() {
     refused(&["--key-template", &long], &[], "the store takes 127");
     let store = ["--s3-endpoint", "http://localhost:4566", "--bucket", "b", "--key-template", &long];
     assert!(self::config(&store, &KEYS).is_ok());
+}
+
+#[test]
+fn nobody_uploads_until_it_is_said_who() {
+    let told = |args: &[&str], env: &[(&str, &str)]| strict(args, env).unwrap_err();
+    let none = told(&[], &[]);
+    assert!(none.contains("not said who may upload") && none.contains("--allow-anonymous"), "{none}");
+    assert!(matches!(strict(&["--allow-anonymous"], &[]).unwrap().auth, Auth::Anonymous));
+    assert!(told(&["--allow-anonymous=false"], &[]).contains("not said who may upload"));
+    let asked = strict(&["--auth-url", "https://app.example/me?x=1"], &[]).unwrap().auth;
+    assert!(matches!(asked, Auth::Ask(url) if url.as_str() == "https://app.example/me?x=1"));
+    assert!(told(&["--auth-url", "x"], &[]).contains("--auth-url is not an http"));
+    assert!(told(&["--auth-url", "https://a.example", "--allow-anonymous"], &[]).contains("said twice"));
+    let user = ["--allow-anonymous", "--key-template", "{user}/{id}"];
+    assert!(told(&user, &[]).contains("--key-template has {user}"));
+    assert!(told(&["--allow-anonymous", "--jwt-issuer", "x"], &[]).contains("--jwt-issuer is about tokens"));
+}
+
+#[test]
+fn tokens_are_checked_by_rules() {
+    let secret = [("WINDLASS_JWT_SECRET", "0123456789abcdef0123456789abcdef")];
+    let Auth::Jwt(rules) = strict(&["--jwt-audience", "a,b"], &secret).unwrap().auth else { panic!() };
+    assert_eq!((rules.audiences.len(), rules.user_claim.as_str()), (2, "sub"));
+    assert!(matches!(rules.keys, JwtKeys::Shared(_)));
+    let short = strict(&[], &[("WINDLASS_JWT_SECRET", "0123456789abcdef")]).unwrap_err();
+    assert!(short.contains("WINDLASS_JWT_SECRET is too short"), "{short}");
+    let jwks = ["--jwks-url", "https://id.example/keys"];
+    let open = strict(&jwks, &[]).unwrap_err();
+    assert!(open.contains("--jwks-url needs --jwt-issuer"), "{open}");
+    let issuer = [&jwks[..], &["--jwt-issuer", "https://id.example"]].concat();
+    assert!(strict(&issuer, &[]).is_ok());
+    assert!(strict(&issuer, &secret).unwrap_err().contains("said twice"));
 }

@@ -24,6 +24,8 @@ pub(crate) struct Stand {
     pub(crate) running: Running,
     pub(crate) http: Client,
     pub(crate) folder: TempDir,
+    /// Headers of whoever sits before the page.
+    pub(crate) headers: reqwest::header::HeaderMap,
 }
 
 pub(crate) fn secret() -> Secret {
@@ -40,7 +42,7 @@ pub(crate) async fn stand_with(change: impl FnOnce(&mut Config)) -> Stand {
     change(&mut config);
     let running = start(config).await.unwrap();
     let http = Client::builder().tls_certs_only([]).build().unwrap();
-    Stand { running, http, folder }
+    Stand { running, http, folder, headers: reqwest::header::HeaderMap::default() }
 }
 
 /// Bytes that differ everywhere, so that a misplaced part shows.
@@ -60,10 +62,10 @@ pub(crate) fn file(name: &str, size: u64) -> NewFile {
 impl Stand {
     /// The same folder under a new server.
     pub(crate) async fn restart(self) -> Self {
-        let Self { running, http, folder } = self;
+        let Self { running, http, folder, headers } = self;
         running.shutdown().await;
         let config = Config { secret: Some(secret()), ..Config::embedded(folder.path()) };
-        Self { running: start(config).await.unwrap(), http, folder }
+        Self { running: start(config).await.unwrap(), http, folder, headers }
     }
 
     pub(crate) fn url(&self, route: &str) -> String {
@@ -87,6 +89,7 @@ impl Stand {
 
     pub(crate) async fn post(&self, route: &str, body: impl Into<reqwest::Body>) -> Response {
         let request = self.http.post(self.url(route)).header("content-type", "application/json");
+        let request = request.headers(self.headers.clone());
         request.body(body).send().await.unwrap()
     }
 

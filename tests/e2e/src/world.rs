@@ -71,7 +71,10 @@ impl World {
         let front = Proxy::start().await?;
         let store = if options.http2 { Proxy::start_http2().await? } else { Proxy::start().await? };
         let mut server = server_command(dir.path(), &data, options.disk_mib).await?;
-        server.args(["--listen", "127.0.0.1:0"]).arg("--page").arg(env_path("WINDLASS_PAGE_DIR")?);
+        server
+            .args(["--allow-anonymous", "--listen", "127.0.0.1:0"])
+            .arg("--page")
+            .arg(env_path("WINDLASS_PAGE_DIR")?);
         server.args(["--allow-origin", &front.url()]);
         if let Some(bytes) = options.max_size {
             server.args(["--max-size", &bytes.to_string()]);
