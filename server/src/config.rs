@@ -10,6 +10,7 @@ use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
 
 use crate::auth::Auth;
+use crate::limit::RateLimit;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::store::{Account, ServiceAccount};
@@ -29,12 +30,14 @@ pub struct Config {
     pub max_size: Option<u64>,
     /// How long a grant is good for.
     pub grant: Duration,
-    /// Origins whose pages may use the backend.
+    /// Origins whose pages may use the backend; `https://*.example.com` stands for all below that host.
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
     pub secret: Option<Secret>,
     /// Who may use the backend.
     pub auth: Auth,
+    /// How much one user, or one address, may ask.
+    pub rate_limit: Option<RateLimit>,
     /// What is asked of files.
     pub policy: Policy,
 }
@@ -96,6 +99,7 @@ impl Config {
             allow_origin: Vec::new(),
             secret: None,
             auth: Auth::Anonymous,
+            rate_limit: None,
             policy: Policy::default(),
         }
     }

@@ -5,9 +5,11 @@
 
 mod auth;
 mod config;
+mod cors;
 mod embedded;
 mod guard;
 mod keys;
+mod limit;
 mod outside;
 mod page;
 mod policy;
@@ -32,14 +34,17 @@ pub use auth::{Auth, JwtKeys, JwtRules, JwtSecret};
 pub use config::{Config, ConfigError, StoreConfig};
 pub use embedded::embedded_keys;
 pub use keys::{KeyTemplate, TemplateError};
+pub use limit::RateLimit;
 pub use policy::{Policy, TypePattern};
 pub use secret::Secret;
 pub use settings::{Cli, Settings};
 pub use store::{Account, ServiceAccount};
 
 use auth::Gate;
+use cors::Cors;
 use embedded::Claim;
 use guard::Guard;
+use limit::Limiter;
 use routes::Backend;
 use serve::{Listener, Servers};
 use store::{AzureStore, GcsStore, S3Store, Store};
@@ -78,9 +83,15 @@ pub async fn start(config: Config) -> Result<Running, ConfigError> {
     let limits = limits(&*opened.store, config.max_size);
     let origin = opened.store.public_origin();
     let ids = token::Ids::new(&opened.secret);
-    let guard = Guard { gate: Gate::new(config.auth, ids.clone())? };
+    let cors = Cors {
+        origins: config.allow_origin,
+        with_cookies: matches!(config.auth, Auth::Ask(_)),
+        may_delete: config.policy.allow_delete,
+    };
+    let limiter = config.rate_limit.map(Limiter::new);
+    let guard = Guard { gate: Gate::new(config.auth, ids.clone())?, limiter };
     let backend = Backend { store: opened.store, ids, limits, policy: config.policy };
-    let contract = routes::router(backend, guard, config.allow_origin);
+    let contract = routes::router(backend, guard, cors);
     let outside = match &config.page {
         Some(folder) => page::router(folder, &origin)?,
         None => Router::new().fallback(routes::no_such_route),

@@ -48,6 +48,7 @@ fn status_and_title(code: &str) -> (u16, &'static str) {
         code::TOO_SMALL => (422, "Too small"),
         code::BAD_FILE => (422, "The file cannot be accepted"),
         code::BAD_PARTS => (422, "The parts are not those of the file"),
+        code::RATE_LIMITED => (429, "Too many requests"),
         code::STORE_REFUSED => (502, "The store refused"),
         code::AUTH_UNAVAILABLE => (503, "Who asks cannot be found out"),
         code::STORE_UNAVAILABLE => (503, "The store cannot be reached"),
@@ -110,6 +111,10 @@ pub(crate) fn bad_file(detail: impl Into<String>) -> Problem {
 
 pub(crate) fn bad_parts(detail: impl Into<String>) -> Problem {
     problem(code::BAD_PARTS, detail)
+}
+
+pub(crate) fn rate_limited(seconds: u128) -> Problem {
+    problem(code::RATE_LIMITED, format!("Too much was asked at once. It goes on in {seconds} seconds."))
 }
 
 /// A size as a person reads it; exact below 1 KB.

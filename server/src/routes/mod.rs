@@ -11,16 +11,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use serde::de::DeserializeOwned;
-use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use windlass_core::protocol::{Limits, Problem, problem_code as code};
 
 use crate::auth::Caller;
+use crate::cors::Cors;
 use crate::guard::{self, Guard};
 use crate::policy::Policy;
 use crate::problem::{self, Refusal, problem};
@@ -61,8 +61,8 @@ impl Backend {
     }
 }
 
-/// The routes under the endpoint, for pages of these other origins too.
-pub(crate) fn router(backend: Backend, guard: Guard, allow_origin: Vec<HeaderValue>) -> Router {
+/// The routes under the endpoint, for pages of other origins as `cors` says.
+pub(crate) fn router(backend: Backend, guard: Guard, cors: Cors) -> Router {
     let router = Router::new()
         .route("/create", post(create::create))
         .route("/sign", post(sign::sign))
@@ -79,16 +79,11 @@ pub(crate) fn router(backend: Backend, guard: Guard, allow_origin: Vec<HeaderVal
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ));
-    if allow_origin.is_empty() { router } else { router.layer(cors(allow_origin)) }
-}
-
-fn cors(allow_origin: Vec<HeaderValue>) -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(allow_origin)
-        .allow_methods([Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
-        .expose_headers([header::RETRY_AFTER])
-        .max_age(std::time::Duration::from_mins(50))
+    // Outermost, so that refusals too can be read by the page.
+    match cors.layer() {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
 }
 
 /// Also the answer to everything outside the contract, when no page is served.

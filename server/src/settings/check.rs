@@ -1,5 +1,6 @@
 //! From settings to a [`Config`]: everything that can be checked before anything is opened.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::{Settings, layers};
 use crate::auth::Auth;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::keys::{KeyTemplate, LONGEST_ELSEWHERE, LONGEST_EMBEDDED};
+use crate::limit::RateLimit;
 use crate::policy::{Policy, TypePattern};
 use crate::secret::{SHORTEST, Secret};
 
@@ -17,7 +19,8 @@ use crate::secret::{SHORTEST, Secret};
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
 /// Settings that mean nothing without another one.
-const NEEDS: [(&str, &str); 6] = [
+const NEEDS: [(&str, &str); 7] = [
+    ("client-address-header", "rate-limit"),
     ("s3-endpoint", "bucket"),
     ("bucket", "s3-endpoint"),
     ("region", "s3-endpoint"),
@@ -75,6 +78,7 @@ impl Settings {
             allow_origin,
             secret,
             auth,
+            rate_limit: self.rate_limit()?,
             policy,
         })
     }
@@ -95,6 +99,16 @@ impl Settings {
         let template =
             template.map_err(|error| ConfigError::new(format!("--key-template cannot be used: {error}.")))?;
         Ok(Policy { types, min_size, key_template: template.unwrap_or_default(), ..Policy::default() })
+    }
+
+    fn rate_limit(&self) -> Result<Option<RateLimit>, ConfigError> {
+        let Some(number) = self.rate_limit else { return Ok(None) };
+        let none = || ConfigError::new("--rate-limit 0 would let nobody in. Leave it out for no limit.");
+        let name = self.client_address_header.as_deref().map(str::parse).transpose();
+        let address_header =
+            name.map_err(|_| ConfigError::new("--client-address-header is not the name of a header."))?;
+        let per_minute = NonZeroU32::new(number).ok_or_else(none)?;
+        Ok(Some(RateLimit { per_minute, address_header }))
     }
 
     /// Which settings stand with which.
@@ -158,12 +172,22 @@ pub(super) fn origin_of_store(flag: &str, text: &str) -> Result<Url, ConfigError
 }
 
 fn origin(text: &str) -> Result<HeaderValue, ConfigError> {
-    let wrong = || ConfigError::new("--allow-origin is not an origin. Give one like https://app.example.");
-    let url = http_url("--allow-origin", text).map_err(|_| wrong())?;
-    if url.path() != "/" {
+    let wrong = || {
+        ConfigError::new(
+            "--allow-origin is not an origin. Give one like https://app.example, or https://*.app.example for all below \
+             that host.",
+        )
+    };
+    let is_pattern = text.contains("://*.");
+    let bare = text.replacen("://*.", "://", 1);
+    let url = http_url("--allow-origin", &bare).map_err(|_| wrong())?;
+    let is_broad = is_pattern && url.domain().is_none_or(|host| !host.contains('.'));
+    if url.path() != "/" || is_broad || bare.contains('*') {
         return Err(wrong());
     }
-    HeaderValue::from_str(&url.origin().ascii_serialization()).map_err(|_| wrong())
+    let origin = url.origin().ascii_serialization();
+    let origin = if is_pattern { origin.replacen("://", "://*.", 1) } else { origin };
+    HeaderValue::from_str(&origin).map_err(|_| wrong())
 }
 
 fn existing_folder(folder: PathBuf) -> Result<PathBuf, ConfigError> {

@@ -129,9 +129,15 @@ pub struct Settings {
     /// How long a presigned URL is good for, 60 to 604800 [default: 900].
     #[arg(long, value_name = "SECONDS")]
     pub grant_seconds: Option<u64>,
-    /// Let pages of this origin use the backend; may be repeated.
+    /// Let pages of this origin use the backend, or of all below a host (`https://*.example.com`); may be repeated.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Option<Vec<String>>,
+    /// Requests a minute of one user, or of one address where users are not known.
+    #[arg(long, value_name = "NUMBER")]
+    pub rate_limit: Option<u32>,
+    /// The header in which the proxy before the server says where a request comes from; its last address counts.
+    #[arg(long, value_name = "NAME")]
+    pub client_address_header: Option<String>,
 }
 
 #[cfg(test)]

@@ -111,6 +111,13 @@ fn refuses_urls_that_would_sign_nonsense() {
 fn origins_are_compared_as_browsers_send_them() {
     let config = config(&["--allow-origin", "HTTPS://App.Example:443/"], &[]).unwrap();
     assert_eq!(config.allow_origin, ["https://app.example"]);
+    let config = self::config(&["--allow-origin", "https://*.App.example:8443"], &[]).unwrap();
+    assert_eq!(config.allow_origin, ["https://*.app.example:8443"]);
+    for odd in
+        ["https://*", "https://*.com", "https://*.127.0.0.1", "https://a.*.example", "*.example.com", "null"]
+    {
+        refused(&["--allow-origin", odd], &[], "--allow-origin is not an origin");
+    }
 }
 
 /// A configuration of one file, on the command line with `args`.
@@ -232,4 +239,14 @@ fn tokens_are_checked_by_rules() {
     let issuer = [&jwks[..], &["--jwt-issuer", "https://id.example"]].concat();
     assert!(strict(&issuer, &[]).is_ok());
     assert!(strict(&issuer, &secret).unwrap_err().contains("said twice"));
+}
+
+#[test]
+fn a_limit_is_a_number_and_a_header_has_a_name() {
+    let args = ["--rate-limit", "600", "--client-address-header", "X-Real-IP"];
+    let limit = config(&args, &[]).unwrap().rate_limit.unwrap();
+    assert_eq!((limit.per_minute.get(), limit.address_header.unwrap().as_str()), (600, "x-real-ip"));
+    refused(&["--rate-limit", "0"], &[], "--rate-limit 0");
+    refused(&args[2..], &[], "--client-address-header needs --rate-limit");
+    refused(&["--rate-limit", "1", "--client-address-header", "a b"], &[], "is not the name of a header");
 }
