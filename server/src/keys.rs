@@ -18,7 +18,7 @@ pub(crate) const LONGEST_EMBEDDED: usize = 127;
 pub(crate) const LONGEST_ELSEWHERE: usize = 1024;
 
 /// Bytes of a safe name at most.
-const LONGEST: usize = 80;
+pub(crate) const LONGEST: usize = 80;
 
 /// Bytes of a safe name for which a template has to leave room.
 const SHORTEST: usize = 24;

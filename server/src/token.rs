@@ -22,7 +22,7 @@ const HASH: usize = 16;
 const LONGEST: usize = 4096;
 
 /// An upload, as its id says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Upload {
     /// Where the object will be.
     #[serde(rename = "k")]
@@ -42,6 +42,9 @@ pub(crate) struct Upload {
     /// The hash of whoever started it, where that is known.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
+    /// The file's name made safe, where somebody will want to know it; else empty.
+    #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
+    pub(crate) name: String,
 }
 
 impl Upload {
@@ -132,6 +135,7 @@ mod tests {
             content_type: "video/mp4".to_owned(),
             expires_at: 1000,
             owner: None,
+            name: String::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, ListedPart, Problem,
 };
 
-use super::{AT_ONCE, Asked, Backend, at_most};
+use super::{AT_ONCE, Asked, Backend, at_most, objects};
 use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::{Multipart, StoreError, Stored};
@@ -27,17 +27,26 @@ pub(super) async fn complete(
         async move {
             // A task of its own: joining many parts takes minutes at some stores, and should not start anew
             // because the page's connection broke.
-            let done = tokio::spawn(async move { finish(&backend, &caller, &asked).await }).await;
-            let (upload, stored) = match done.unwrap_or_else(|_| Err(problem::internal())) {
-                Ok(done) => done,
-                Err(problem) => return CompleteOutcome { id, problem: Some(problem), ..Default::default() },
-            };
-            let Stored { size, etag } = stored;
-            CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, ..Default::default() }
+            let done = tokio::spawn(async move {
+                let (upload, stored) = finish(&backend, &caller, &asked).await?;
+                Ok(outcome(&backend, asked.id, upload, stored))
+            });
+            let done = done.await.unwrap_or_else(|_| Err(problem::internal()));
+            done.unwrap_or_else(|problem| CompleteOutcome {
+                id,
+                problem: Some(problem),
+                ..Default::default()
+            })
         }
     };
     let objects = stream::iter(asked.uploads).map(one).buffered(AT_ONCE).collect().await;
     Ok(Json(CompleteAnswer { objects }))
+}
+
+fn outcome(backend: &Backend, id: String, upload: Upload, stored: Stored) -> CompleteOutcome {
+    let Stored { size, etag } = stored;
+    let url = objects::url(backend, &upload);
+    CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, url, problem: None }
 }
 
 async fn finish(

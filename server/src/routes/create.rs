@@ -11,6 +11,7 @@ use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant,
 
 use super::{AT_ONCE, Asked, Backend, at_most};
 use crate::auth::Caller;
+use crate::keys::{LONGEST, safe_name};
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -69,6 +70,7 @@ async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<Cre
         content_type,
         expires_at: now_ms().saturating_add(WEEK),
         owner: caller.hash.clone(),
+        name: if backend.keeps_names() { safe_name(&file.name, LONGEST) } else { String::new() },
     };
     let mut parts = Vec::new();
     if size <= SINGLE {

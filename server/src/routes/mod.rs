@@ -4,6 +4,7 @@ mod abort;
 mod complete;
 mod create;
 mod list;
+mod objects;
 mod sign;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::routing::{delete, post};
 use serde::de::DeserializeOwned;
 use tower_http::set_header::SetResponseHeaderLayer;
 use windlass_core::protocol::{Limits, Problem, problem_code as code};
@@ -52,6 +53,11 @@ impl Backend {
         self.open_at(id, caller, now_ms())
     }
 
+    /// Whether the names of files matter after they are stored; ids are shorter without.
+    fn keeps_names(&self) -> bool {
+        self.policy.download.is_some()
+    }
+
     fn open_at(&self, id: &str, caller: &Caller, now: u64) -> Result<Upload, Problem> {
         let upload = self.ids.open(id, now).map_err(|error| match error {
             IdError::Refused => problem::id_refused(),
@@ -63,12 +69,16 @@ impl Backend {
 
 /// The routes under the endpoint, for pages of other origins as `cors` says.
 pub(crate) fn router(backend: Backend, guard: Guard, cors: Cors) -> Router {
-    let router = Router::new()
+    let mut router = Router::new()
         .route("/create", post(create::create))
         .route("/sign", post(sign::sign))
         .route("/list", post(list::list))
         .route("/complete", post(complete::complete))
-        .route("/abort", post(abort::abort))
+        .route("/abort", post(abort::abort));
+    if backend.policy.allow_delete {
+        router = router.route("/objects/{id}", delete(objects::delete).fallback(only_delete));
+    }
+    let router = router
         // The routes only: that there is nothing else is no secret.
         .route_layer(from_fn_with_state(Arc::new(guard), guard::guard))
         .fallback(no_such_route)
@@ -96,6 +106,11 @@ pub(crate) async fn no_such_route() -> Refusal {
 async fn only_post() -> impl IntoResponse {
     let problem = Problem { status: 405, ..problem::bad_request("This route takes POST only.") };
     ([(header::ALLOW, "POST")], Refusal(problem))
+}
+
+async fn only_delete() -> impl IntoResponse {
+    let problem = Problem { status: 405, ..problem::bad_request("This route takes DELETE only.") };
+    ([(header::ALLOW, "DELETE")], Refusal(problem))
 }
 
 /// A request of the contract, or the refusal that tells which field is wrong.

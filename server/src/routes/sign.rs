@@ -117,7 +117,7 @@ mod tests {
     const LIMITS: Limits = Provider::S3.limits();
 
     fn upload(size: u64, store_id: Option<String>) -> Upload {
-        Upload { key: String::new(), store_id, size, content_type: String::new(), expires_at: 0, owner: None }
+        Upload { store_id, size, ..Upload::default() }
     }
 
     proptest! {

@@ -74,7 +74,7 @@ impl Settings {
             store,
             public_store_url,
             max_size: self.max_size,
-            grant: seconds("--grant-seconds", self.grant_seconds, 900)?,
+            grant: seconds("--grant-seconds", self.grant_seconds.unwrap_or(900))?,
             allow_origin,
             secret,
             auth,
@@ -98,7 +98,14 @@ impl Settings {
         let template = self.key_template.as_deref().map(|text| KeyTemplate::parse(text, longest)).transpose();
         let template =
             template.map_err(|error| ConfigError::new(format!("--key-template cannot be used: {error}.")))?;
-        Ok(Policy { types, min_size, key_template: template.unwrap_or_default(), ..Policy::default() })
+        let download = self.download_seconds.map(|given| seconds("--download-seconds", given)).transpose()?;
+        Ok(Policy {
+            types,
+            min_size,
+            key_template: template.unwrap_or_default(),
+            download,
+            allow_delete: self.allow_delete == Some(true),
+        })
     }
 
     fn rate_limit(&self) -> Result<Option<RateLimit>, ConfigError> {
@@ -128,8 +135,8 @@ impl Settings {
 }
 
 /// A time between a minute and a week.
-fn seconds(flag: &str, given: Option<u64>, usual: u64) -> Result<Duration, ConfigError> {
-    match given.unwrap_or(usual) {
+fn seconds(flag: &str, given: u64) -> Result<Duration, ConfigError> {
+    match given {
         seconds @ 60..=WEEK => Ok(Duration::from_secs(seconds)),
         _ => Err(ConfigError::new(format!(
             "{flag} is not between 60 (a minute) and {WEEK} (seven days), the most that stores accept."

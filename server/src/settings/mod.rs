@@ -129,6 +129,12 @@ pub struct Settings {
     /// How long a presigned URL is good for, 60 to 604800 [default: 900].
     #[arg(long, value_name = "SECONDS")]
     pub grant_seconds: Option<u64>,
+    /// Hand out a URL that reads the finished object, good for 60 to 604800 seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub download_seconds: Option<u64>,
+    /// Let pages delete what they have uploaded.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub allow_delete: Option<bool>,
     /// Let pages of this origin use the backend, or of all below a host (`https://*.example.com`); may be repeated.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Option<Vec<String>>,

@@ -199,6 +199,10 @@ fn a_policy_is_checked_before_anything_starts() {
     let config = config(&["--allow-type", "image/*,text/csv", "--key-template", "in/{id}"], &[]).unwrap();
     assert_eq!(config.policy.types.len(), 2);
     assert_eq!(config.policy.key_template.prefix(), "in/");
+    assert_eq!((config.policy.download, config.policy.allow_delete), (None, false));
+    let given = self::config(&["--download-seconds", "60", "--allow-delete"], &[]).unwrap().policy;
+    assert_eq!((given.download.unwrap().as_secs(), given.allow_delete), (60, true));
+    refused(&["--download-seconds", "59"], &[], "--download-seconds is not between 60");
     refused(&["--allow-type", "*.png"], &[], "--allow-type is not a type");
     refused(&["--min-size", "2", "--max-size", "1"], &[], "--min-size is more than --max-size");
     refused(&["--key-template", "../{id}"], &[], "--key-template cannot be used");

@@ -196,6 +196,10 @@ impl Store for AzureStore {
         self.http.head(self.own(key, &[], "r")).await
     }
 
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
+        Ok(self.url(&self.outside, key, &[("rscd", disposition)], "r", lifetime))
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         freed(self.http.text(Call::new(Method::DELETE), self.own(key, &[], "d")).await)
     }
@@ -278,6 +282,18 @@ mod tests {
         let header = |name| whole.headers.get(name).map(String::as_str);
         assert_eq!(header("x-ms-blob-type"), Some("BlockBlob"));
         assert_eq!(header("x-ms-blob-content-type"), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_download_is_named_and_reads_only() {
+        let url =
+            store().download_url("k/a", "attachment; filename=\"a b\"", Duration::from_mins(2)).unwrap();
+        let text = url.as_str();
+        assert!(
+            text.starts_with("https://acct.example/box/k/a?rscd=attachment%3B+filename%3D%22a+b%22&"),
+            "{text}"
+        );
+        assert!(text.contains("&sp=r&"), "{text}");
     }
 
     #[test]

@@ -150,6 +150,11 @@ impl Store for GcsStore {
         self.http.head(self.url(&self.inside, key, what, OWN)?).await
     }
 
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
+        let query = &[("response-content-disposition", disposition)];
+        self.url(&self.outside, key, What { method: "GET", query, ..What::default() }, lifetime)
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         let what = What { method: "DELETE", ..What::default() };
         freed(self.ask(key, what, Call::new(Method::DELETE)).await)
@@ -203,6 +208,19 @@ mod tests {
         assert!(whole.url.reveal().contains(signed), "{}", whole.url.reveal());
         assert_eq!(whole.headers.get("x-goog-content-length-range").map(String::as_str), Some("7,7"));
         assert_eq!(whole.headers.get("content-type").map(String::as_str), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_download_is_named_and_the_name_is_signed() {
+        let url =
+            store().download_url("k/a", "attachment; filename=\"a b\"", Duration::from_mins(2)).unwrap();
+        let text = url.as_str();
+        assert!(
+            text.contains("X-Goog-Expires=120&") && text.contains("X-Goog-SignedHeaders=host&"),
+            "{text}"
+        );
+        let named = "&response-content-disposition=attachment%3B%20filename%3D%22a%20b%22&X-Goog-Signature=";
+        assert!(text.contains(named), "{text}");
     }
 
     #[test]

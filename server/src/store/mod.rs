@@ -107,6 +107,9 @@ pub(crate) trait Store: Send + Sync {
     /// The object under this key, if there is one.
     async fn head(&self, key: &str) -> Result<Option<Stored>>;
 
+    /// A URL that reads the object for `lifetime`, answered with this `Content-Disposition` (RFC 6266).
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url>;
+
     /// Deletes the object under this key, if there is one.
     async fn delete(&self, key: &str) -> Result<()>;
 }
