@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use clap::ValueEnum;
 use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
+use serde::{Deserialize, Serialize};
 
 use crate::auth::Auth;
 use crate::limit::RateLimit;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::store::{Account, ServiceAccount};
+use crate::webhook::Webhook;
 
 /// Everything that [`crate::start`] needs to know.
 #[derive(Debug, Clone)]
@@ -38,8 +41,25 @@ pub struct Config {
     pub auth: Auth,
     /// How much one user, or one address, may ask.
     pub rate_limit: Option<RateLimit>,
+    /// Who is told when an object is done.
+    pub webhook: Option<Webhook>,
+    /// Address of `/metrics`, if it is not beside the backend.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How log lines look.
+    pub log_format: LogFormat,
     /// What is asked of files.
     pub policy: Policy,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object of JSON a line.
+    Json,
 }
 
 /// Where the bytes go.
@@ -100,6 +120,9 @@ impl Config {
             secret: None,
             auth: Auth::Anonymous,
             rate_limit: None,
+            webhook: None,
+            metrics_listen: None,
+            log_format: LogFormat::Text,
             policy: Policy::default(),
         }
     }

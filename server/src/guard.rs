@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::access::Notes;
 use crate::auth::{Denied, Gate};
 use crate::limit::{Counted, Limiter};
 use crate::problem::{self, Refusal};
@@ -30,6 +31,9 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
     }
     match admitted {
         Ok(caller) => {
+            if let (Some(notes), Some(hash)) = (request.extensions().get::<Notes>(), &caller.hash) {
+                notes.set_user(hash);
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::{Multipart, StoreError, Stored};
 use crate::token::Upload;
+use crate::webhook::Completed;
 
 pub(super) async fn complete(
     State(backend): State<Arc<Backend>>,
@@ -29,7 +30,7 @@ pub(super) async fn complete(
             // because the page's connection broke.
             let done = tokio::spawn(async move {
                 let (upload, stored) = finish(&backend, &caller, &asked).await?;
-                Ok(outcome(&backend, asked.id, upload, stored))
+                Ok(outcome(&backend, &caller, asked.id, upload, stored))
             });
             let done = done.await.unwrap_or_else(|_| Err(problem::internal()));
             done.unwrap_or_else(|problem| CompleteOutcome {
@@ -43,8 +44,26 @@ pub(super) async fn complete(
     Ok(Json(CompleteAnswer { objects }))
 }
 
-fn outcome(backend: &Backend, id: String, upload: Upload, stored: Stored) -> CompleteOutcome {
+/// Tells everybody that it is done.
+fn outcome(
+    backend: &Backend,
+    caller: &Caller,
+    id: String,
+    upload: Upload,
+    stored: Stored,
+) -> CompleteOutcome {
     let Stored { size, etag } = stored;
+    backend.metrics.completed(size);
+    if let Some(webhooks) = &backend.webhooks {
+        webhooks.completed(&Completed {
+            key: &upload.key,
+            size,
+            etag: etag.as_deref(),
+            content_type: &upload.content_type,
+            name: &upload.name,
+            user: caller.user.as_deref(),
+        });
+    }
     let url = objects::url(backend, &upload);
     CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, url, problem: None }
 }

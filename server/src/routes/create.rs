@@ -75,6 +75,7 @@ async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<Cre
     let mut parts = Vec::new();
     if size <= SINGLE {
         parts.push(grant_whole(backend, &upload).map_err(|error| refused(&error))?);
+        backend.metrics.signed(1);
     } else {
         let created = backend.store.create(&upload.key, &upload.content_type).await;
         upload.store_id = Some(created.map_err(|error| refused(&error))?);

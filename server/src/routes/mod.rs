@@ -18,16 +18,22 @@ use axum::response::IntoResponse;
 use axum::routing::{delete, post};
 use serde::de::DeserializeOwned;
 use tower_http::set_header::SetResponseHeaderLayer;
-use windlass_core::protocol::{Limits, Problem, problem_code as code};
+use windlass_core::protocol::{
+    AbortRequest, CompleteRequest, CreateRequest, Limits, ListRequest, Problem, SignRequest,
+    problem_code as code,
+};
 
+use crate::access::{self, Notes};
 use crate::auth::Caller;
 use crate::cors::Cors;
 use crate::guard::{self, Guard};
+use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::problem::{self, Refusal, problem};
 use crate::store::Store;
 use crate::time::now_ms;
 use crate::token::{IdError, Ids, Upload};
+use crate::webhook::Webhooks;
 
 /// Entries of one call at most; the contract's client sends far fewer.
 const MOST_ENTRIES: usize = 1000;
@@ -45,6 +51,8 @@ pub(crate) struct Backend {
     pub(crate) ids: Ids,
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) webhooks: Option<Arc<Webhooks>>,
 }
 
 impl Backend {
@@ -55,7 +63,7 @@ impl Backend {
 
     /// Whether the names of files matter after they are stored; ids are shorter without.
     fn keeps_names(&self) -> bool {
-        self.policy.download.is_some()
+        self.policy.download.is_some() || self.webhooks.is_some()
     }
 
     fn open_at(&self, id: &str, caller: &Caller, now: u64) -> Result<Upload, Problem> {
@@ -83,6 +91,7 @@ pub(crate) fn router(backend: Backend, guard: Guard, cors: Cors) -> Router {
         .route_layer(from_fn_with_state(Arc::new(guard), guard::guard))
         .fallback(no_such_route)
         .method_not_allowed_fallback(only_post)
+        .layer(from_fn_with_state(Arc::clone(&backend.metrics), access::log))
         .with_state(Arc::new(backend))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(SetResponseHeaderLayer::overriding(
@@ -116,10 +125,11 @@ async fn only_delete() -> impl IntoResponse {
 /// A request of the contract, or the refusal that tells which field is wrong.
 struct Asked<T>(T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Entries> FromRequest<S> for Asked<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let notes = request.extensions().get::<Notes>().cloned();
         // A page of another origin cannot send this type without a preflight, which keeps it from using a
         // person's cookies or network position.
         if !is_json(request.headers()) {
@@ -138,11 +148,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
             Err(_) => return Err(problem::bad_request("The request broke off. Send it again.").into()),
         };
         let mut json = serde_json::Deserializer::from_slice(&body);
-        let asked =
+        let asked: T =
             serde_path_to_error::deserialize(&mut json).map_err(|error| Refusal(wrong_json(&error)))?;
+        if let Some(notes) = notes {
+            notes.set_entries(asked.entries());
+        }
         json.end()
             .map_err(|_| Refusal(problem::bad_request("Something follows the JSON of the request.")))?;
         Ok(Self(asked))
+    }
+}
+
+/// How many things a request is about.
+trait Entries {
+    fn entries(&self) -> usize;
+}
+
+macro_rules! entries {
+    ($($request:ty: $field:ident),*) => {
+        $(impl Entries for $request {
+            fn entries(&self) -> usize {
+                self.$field.len()
+            }
+        })*
+    };
+}
+
+entries!(CreateRequest: files, SignRequest: uploads, CompleteRequest: uploads, AbortRequest: ids);
+
+impl Entries for ListRequest {
+    fn entries(&self) -> usize {
+        1
     }
 }
 

@@ -79,7 +79,9 @@ fn grants(backend: &Backend, caller: &Caller, id: &str, parts: &[SignPart]) -> R
         };
         granted.map_err(|error| error.problem())
     };
-    parts.iter().map(one).collect()
+    let granted: Vec<_> = parts.iter().map(one).collect::<Result<_, _>>()?;
+    backend.metrics.signed(granted.len());
+    Ok(granted)
 }
 
 /// Whether a file of this size can have such a part.

@@ -1,4 +1,4 @@
-//! Who may use the backend.
+//! Who may use the backend, and who is told of what.
 
 use reqwest::Url;
 
@@ -6,6 +6,7 @@ use super::Settings;
 use super::check::{http_url, read_secret};
 use crate::auth::{Auth, JwtKeys, JwtRules, JwtSecret};
 use crate::config::ConfigError;
+use crate::webhook::{Webhook, WebhookSecret};
 
 /// What to say to somebody who has not chosen, or too much.
 const CHOICES: &str = "Choose one of --jwks-url or --jwt-secret-file (WINDLASS_JWT_SECRET) for those with a token, --auth-url for \
@@ -52,6 +53,27 @@ impl Settings {
         let short =
             || ConfigError::new(format!("{name} is too short for HS256. It has to have 32 bytes or more."));
         JwtSecret::from_text(&text).map(Some).ok_or_else(short)
+    }
+
+    pub(super) fn webhook(
+        &self,
+        env: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Webhook>, ConfigError> {
+        let Some(url) = &self.webhook_url else { return Ok(None) };
+        let url = endpoint("--webhook-url", url)?;
+        let (name, text) = match (env("WINDLASS_WEBHOOK_SECRET"), &self.webhook_secret_file) {
+            (Some(text), _) => ("WINDLASS_WEBHOOK_SECRET", text),
+            (None, Some(file)) => ("--webhook-secret-file", read_secret("--webhook-secret-file", file)?),
+            (None, None) => {
+                return Err(ConfigError::new(
+                    "--webhook-url needs --webhook-secret-file or WINDLASS_WEBHOOK_SECRET, so that the other side can \
+                     check who has sent an event.",
+                ));
+            }
+        };
+        let odd = || ConfigError::new(format!("{name} is not whsec_ followed by 24 to 64 bytes in base64."));
+        let secret = WebhookSecret::from_text(text.trim()).ok_or_else(odd)?;
+        Ok(Some(Webhook { url, secret }))
     }
 
     /// A rule that nobody follows would be taken for one that holds.

@@ -19,7 +19,8 @@ use crate::secret::{SHORTEST, Secret};
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
 /// Settings that mean nothing without another one.
-const NEEDS: [(&str, &str); 7] = [
+const NEEDS: [(&str, &str); 8] = [
+    ("webhook-secret-file", "webhook-url"),
     ("client-address-header", "rate-limit"),
     ("s3-endpoint", "bucket"),
     ("bucket", "s3-endpoint"),
@@ -43,8 +44,12 @@ const APART: [(&str, &str); 9] = [
 ];
 
 impl Settings {
-    /// Checks them; `env` looks up what only the environment has.
-    pub(super) fn check(self, env: &impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    /// Checks them; `env` looks up what only the environment has. Who may upload matters only to who `serves`.
+    pub(super) fn check(
+        self,
+        env: &impl Fn(&str) -> Option<String>,
+        serves: bool,
+    ) -> Result<Config, ConfigError> {
         self.check_company()?;
         let public_store_url = self.public_store_url.as_deref();
         let public_store_url =
@@ -62,8 +67,8 @@ impl Settings {
             ));
         }
         let policy = self.policy(if is_embedded { LONGEST_EMBEDDED } else { LONGEST_ELSEWHERE })?;
-        let auth = self.auth(env)?;
-        if matches!(auth, Auth::Anonymous) && policy.key_template.names_user() {
+        let auth = if serves { self.auth(env)? } else { Auth::Anonymous };
+        if serves && matches!(auth, Auth::Anonymous) && policy.key_template.names_user() {
             return Err(ConfigError::new(
                 "--key-template has {user}, but with --allow-anonymous there are no users. Leave one of them out.",
             ));
@@ -78,6 +83,9 @@ impl Settings {
             allow_origin,
             secret,
             auth,
+            webhook: self.webhook(env)?,
+            metrics_listen: self.metrics_listen,
+            log_format: self.log_format.unwrap_or_default(),
             rate_limit: self.rate_limit()?,
             policy,
         })

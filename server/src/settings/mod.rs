@@ -10,11 +10,13 @@ mod stores;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LogFormat};
+use crate::sweep::Sweep;
 
 /// What stands below the help.
 const BELOW: &str = "Every setting can also be given as WINDLASS_NAME in the environment (WINDLASS_MAX_SIZE for --max-size; lists \
@@ -24,19 +26,60 @@ const BELOW: &str = "Every setting can also be given as WINDLASS_NAME in the env
 /// The reference backend of Windlass: it signs uploads from browsers into an object store, and brings a store of its
 /// own for trying it out.
 #[derive(Debug, Parser)]
-#[command(name = "windlass-server", version, after_help = BELOW)]
+#[command(name = "windlass-server", version, after_help = BELOW, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to serve.
     #[command(flatten)]
     pub settings: Settings,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give up uploads that were started long ago and never finished. It takes the settings that the server has.
+    #[command(after_help = BELOW)]
+    Sweep(Box<SweepArgs>),
+}
+
+/// What `sweep` takes.
+#[derive(Debug, clap::Args)]
+pub struct SweepArgs {
+    /// Uploads that were started longer ago: a number with s, m, h or d. An upload may take seven days.
+    #[arg(long, value_name = "AGE", value_parser = crate::time::age)]
+    pub older_than: Duration,
+    /// Only tell which.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where they are.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What a command line is about.
+#[derive(Debug)]
+pub enum Job {
+    /// To be started.
+    Serve(Box<Config>),
+    /// To be swept.
+    Sweep(Box<Config>, Sweep),
 }
 
 impl Cli {
-    /// All settings, from the file, the environment and this command line, as something to start. `env` looks up the
+    /// All settings, from the file, the environment and this command line, as something to do. `env` looks up the
     /// environment.
-    pub fn into_config(self, env: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    pub fn into_job(self, env: impl Fn(&str) -> Option<String>) -> Result<Job, ConfigError> {
         let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
-        layers::read(self.settings, &env)?.check(&env)
+        let read = |settings, serves| Ok(Box::new(layers::read(settings, &env)?.check(&env, serves)?));
+        match self.command {
+            None => Ok(Job::Serve(read(self.settings, true)?)),
+            Some(Command::Sweep(args)) => {
+                let SweepArgs { older_than, dry_run, settings } = *args;
+                Ok(Job::Sweep(read(settings, false)?, Sweep { older_than, dry_run }))
+            }
+        }
     }
 }
 
@@ -135,6 +178,18 @@ pub struct Settings {
     /// Let pages delete what they have uploaded.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub allow_delete: Option<bool>,
+    /// Tell this URL of each finished object, signed with the secret of `--webhook-secret-file`.
+    #[arg(long, value_name = "URL")]
+    pub webhook_url: Option<String>,
+    /// File with `whsec_` and 24 to 64 bytes in base64, if it is not in `WINDLASS_WEBHOOK_SECRET`.
+    #[arg(long, value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Address of `/metrics`, if it shall not be beside the backend.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// How log lines look [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// Let pages of this origin use the backend, or of all below a host (`https://*.example.com`); may be repeated.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Option<Vec<String>>,

@@ -19,7 +19,9 @@ fn strict(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
     let cli =
         Cli::try_parse_from([&["windlass-server"], args].concat()).map_err(|error| error.to_string())?;
     let look_up = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    cli.into_config(look_up).map_err(|error| error.to_string())
+    match cli.into_job(look_up).map_err(|error| error.to_string())? {
+        Job::Serve(config) | Job::Sweep(config, _) => Ok(*config),
+    }
 }
 
 #[track_caller]
@@ -253,4 +255,84 @@ fn a_limit_is_a_number_and_a_header_has_a_name() {
     refused(&["--rate-limit", "0"], &[], "--rate-limit 0");
     refused(&args[2..], &[], "--client-address-header needs --rate-limit");
     refused(&["--rate-limit", "1", "--client-address-header", "a b"], &[], "is not the name of a header");
+}
+
+#[test]
+fn a_webhook_is_signed_or_not_there() {
+    let url = ["--webhook-url", "https://app.example/hook"];
+    let key = ("WINDLASS_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    assert!(config(&url, &[key]).unwrap().webhook.is_some());
+    refused(&url, &[], "--webhook-url needs --webhook-secret-file");
+    refused(&url, &[(key.0, "secret")], "WINDLASS_WEBHOOK_SECRET is not whsec_");
+    refused(&["--webhook-secret-file", "x"], &[], "--webhook-secret-file needs --webhook-url");
+}
+
+#[test]
+fn logs_are_for_people_or_machines() {
+    assert_eq!(config(&["--log-format", "json"], &[]).unwrap().log_format, LogFormat::Json);
+    assert_eq!(with_file("log-format = \"json\"", &[], &[]).unwrap().log_format, LogFormat::Json);
+    assert_eq!(config(&[], &[]).unwrap().log_format, LogFormat::Text);
+    refused(&["--log-format", "xml"], &[], "--log-format");
+    assert!(with_file("log-format = \"xml\"", &[], &[]).unwrap_err().contains("line 1 (log-format)"));
+}
+
+#[test]
+fn a_sweep_takes_the_servers_settings_and_needs_nobody_to_be_let_in() {
+    let sweep = |args: &[&str]| {
+        let cli = Cli::try_parse_from([&["windlass-server", "sweep"], args].concat());
+        let cli = cli.map_err(|error| error.to_string())?;
+        let job = cli.into_job(|name| (name == "WINDLASS_KEY_TEMPLATE").then(|| "{user}/{id}".to_owned()));
+        job.map_err(|error| error.to_string())
+    };
+    let Job::Sweep(config, Sweep { older_than, dry_run }) =
+        sweep(&["--older-than", "7d", "--dry-run", "--data", "x"]).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((older_than.as_secs(), dry_run), (604_800, true));
+    assert!(config.policy.key_template.names_user());
+    assert!(sweep(&[]).unwrap_err().contains("--older-than"));
+    assert!(sweep(&["--older-than", "week"]).unwrap_err().contains("like 7d"));
+    assert!(sweep(&["--older-than", "7d", "--bucket", "b"]).unwrap_err().contains("--bucket needs"));
+}
+
+/// The names of all settings.
+fn names() -> Vec<String> {
+    let command = <Cli as clap::CommandFactory>::command();
+    let long = command.get_arguments().filter_map(clap::Arg::get_long);
+    long.filter(|name| !["help", "version"].contains(name)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_is_written_down() {
+    let text = include_str!("../../../docs/server.md");
+    let names = names();
+    assert!(names.len() > 35);
+    for name in &names {
+        assert!(text.lines().any(|line| line.starts_with(&format!("| `{name}` |"))), "{name}");
+    }
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let rows = rows.map(|(name, _)| name).take_while(|name| !name.starts_with("windlass_"));
+    for name in rows {
+        assert!(names.iter().any(|one| one == name), "{name} is no setting");
+    }
+}
+
+#[test]
+fn the_example_file_is_one_that_the_server_takes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/windlass.example.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let config = strict(&["--config", path], &KEYS).unwrap();
+    assert!(matches!(config.auth, Auth::Jwt(_)) && matches!(config.store, StoreConfig::S3 { .. }));
+    assert_eq!(config.policy.key_template.prefix(), "uploads/");
+    // What is commented out is right as well, and nothing is missing.
+    let lines = text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let is_setting = |line: &&str| line.split_once(" = ").is_some_and(|(name, _)| !name.contains(' '));
+    let settings: Vec<_> = lines.filter(is_setting).collect();
+    for line in &settings {
+        toml::from_str::<Settings>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    for name in names().iter().filter(|name| *name != "config") {
+        assert!(settings.iter().any(|line| line.starts_with(&format!("{name} = "))), "{name}");
+    }
 }

@@ -15,7 +15,10 @@ use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::goog4::{Request, ServiceAccount};
 use super::http::{Call, Http, JOIN};
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant, xml};
+use super::{
+    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
+    uploads, xml,
+};
 use crate::config::ConfigError;
 
 /// A bucket and the key of an account that may write to it.
@@ -45,7 +48,8 @@ impl GcsStore {
     }
 
     fn url(&self, origin: &str, key: &str, what: What<'_>, lifetime: Duration) -> Result<Url> {
-        let path = format!("/{}/{key}", self.bucket);
+        let path =
+            if key.is_empty() { format!("/{}", self.bucket) } else { format!("/{}/{key}", self.bucket) };
         let What { method, query, headers } = what;
         let request = Request { method, origin, path: &path, query, headers };
         let url = self.account.sign(request, Timestamp::now(), lifetime);
@@ -143,6 +147,13 @@ impl Store for GcsStore {
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
         let what = What { method: "DELETE", query: &[("uploadId", upload.id)], ..What::default() };
         freed(self.ask(upload.key, what, Call::new(Method::DELETE)).await)
+    }
+
+    async fn open_uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Option<UploadPage>> {
+        let query = uploads::query(prefix, after);
+        let what = What { method: "GET", query: &query, ..What::default() };
+        let body = self.ask("", what, Call::new(Method::GET)).await?;
+        uploads::page(&body).map(Some)
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {

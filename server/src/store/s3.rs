@@ -11,7 +11,10 @@ use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::http::{Call, Http, JOIN};
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant};
+use super::{
+    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
+    uploads,
+};
 use crate::config::ConfigError;
 
 /// The store and the keys to it.
@@ -133,6 +136,16 @@ impl Store for S3Store {
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
         let action = self.inside.abort_multipart_upload(Some(&self.credentials), upload.key, upload.id);
         freed(self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await)
+    }
+
+    async fn open_uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Option<UploadPage>> {
+        // A GET of the bucket itself; rusty-s3 has no such action.
+        let mut action = self.inside.get_object(Some(&self.credentials), "");
+        for (name, value) in uploads::query(prefix, after) {
+            action.query_mut().insert(name, value.to_owned());
+        }
+        let body = self.http.text(Call::new(Method::GET), action.sign(OWN)).await?;
+        uploads::page(&body).map(Some)
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
