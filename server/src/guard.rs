@@ -19,14 +19,25 @@ pub(crate) struct Guard {
     pub(crate) limiter: Option<Limiter>,
 }
 
+impl Guard {
+    /// Counts a request as the user's, or as the address's where no user is known, whether let in or not.
+    fn count(&self, user: Option<String>, request: &Request) -> Result<(), Duration> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        limiter.count(&user.map_or_else(|| limiter.address(request), Counted::User))
+    }
+}
+
 /// Lets a request through, with the [`Caller`](crate::auth::Caller) as an extension, or answers it.
 pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+    let has_to_ask = guard.gate.has_to_ask(request.headers());
+    // Made-up tokens are no way to keep the app's server busy.
+    if has_to_ask && let Err(wait) = guard.count(None, &request) {
+        return too_many(wait);
+    }
     let admitted = guard.gate.admit(request.headers()).await;
-    let whose = admitted.as_ref().ok().and_then(|caller| caller.hash.clone()).map(Counted::User);
-    // Who is not known is counted by address, whether let in or not.
-    if let Some(limiter) = &guard.limiter
-        && let Err(wait) = limiter.count(&whose.unwrap_or_else(|| limiter.address(&request)))
-    {
+    let user = admitted.as_ref().ok().and_then(|caller| caller.hash.clone());
+    let is_counted = has_to_ask && user.is_none();
+    if !is_counted && let Err(wait) = guard.count(user, &request) {
         return too_many(wait);
     }
     match admitted {

@@ -7,17 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::{MIB, Stand, file, id, stand_with, untagged};
-use reqwest::Url;
+use common::{MIB, Stand, file, id, other_server, stand_with, untagged};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
-use windlass_server::{Auth, JwtKeys, JwtRules, JwtSecret, KeyTemplate, RateLimit};
+use windlass_server::{Auth, JwtKeys, JwtRules, JwtSecret, KeyTemplate};
 
 const SHARED: &str = "a shared secret of the tests, 32+ bytes";
 const ISSUER: &str = "https://id.example";
@@ -60,21 +57,6 @@ async fn with_shared_secret() -> Stand {
         config.policy.key_template = KeyTemplate::parse("{user}/{id}/{name}", 127).unwrap();
     })
     .await
-}
-
-impl Stand {
-    fn sign_in(&mut self, token: &str) {
-        self.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
-    }
-
-    /// The status of `create`, its code, and what it says about signing in.
-    async fn knock(&self) -> (u16, String, String) {
-        let answer = self.post("create", "{\"files\":[]}").await;
-        let status = answer.status().as_u16();
-        let header = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
-        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        (status, body["code"].as_str().unwrap_or_default().to_owned(), header.unwrap_or_default())
-    }
 }
 
 #[tokio::test]
@@ -163,18 +145,6 @@ async fn an_id_from_before_sign_in_was_needed_is_nobodys() {
     stand.sign_in(&shared(&claims("ann")));
     let problem = stand.complete(id(&upload), 3, &untagged(1)).await.problem.unwrap();
     assert_eq!(problem.code, "id-refused");
-}
-
-/// A server of somebody else's, answering `GET /`.
-async fn other_server<F>(answer: F) -> Url
-where
-    F: Fn(HeaderMap) -> (StatusCode, String) + Clone + Send + Sync + 'static,
-{
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    let router = Router::new().route("/", get(move |headers: HeaderMap| async move { answer(headers) }));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
 }
 
 struct CurveKey(EcdsaKeyPair);
@@ -329,57 +299,4 @@ async fn an_app_server_that_cannot_be_reached_lets_nobody_in() {
         stand_with(|config| config.auth = Auth::Ask("http://127.0.0.1:1/".parse().unwrap())).await;
     stand.sign_in("ann");
     assert_eq!(stand.knock().await.0, 503);
-}
-
-#[tokio::test]
-async fn cookies_of_other_origins_count_only_where_they_say_who_somebody_is() {
-    let app = "https://a.app.example";
-    for (auth, expected) in
-        [(Auth::Anonymous, None), (Auth::Ask("http://127.0.0.1:1/".parse().unwrap()), Some("true"))]
-    {
-        let stand = stand_with(|config| {
-            config.auth = auth;
-            config.allow_origin = vec!["https://*.app.example".parse().unwrap()];
-        })
-        .await;
-        let preflight =
-            stand.http.request(reqwest::Method::OPTIONS, stand.url("create")).header("origin", app);
-        let answer = preflight.header("access-control-request-method", "POST").send().await.unwrap();
-        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(
-            (answer.status().as_u16(), header("access-control-allow-origin").as_deref()),
-            (200, Some(app))
-        );
-        assert_eq!(header("access-control-allow-credentials").as_deref(), expected);
-        assert_eq!(header("access-control-allow-methods").as_deref(), Some("POST"));
-    }
-}
-
-#[tokio::test]
-async fn who_asks_too_much_is_told_when_to_ask_again() {
-    let keys = JwtKeys::Shared(JwtSecret::from_text(SHARED).unwrap());
-    let mut stand = stand_with(|config| {
-        config.auth = rules(keys);
-        config.rate_limit = Some(RateLimit { per_minute: 3.try_into().unwrap(), address_header: None });
-        config.allow_origin = vec!["https://app.example".parse().unwrap()];
-    })
-    .await;
-    for user in ["ann", "bob"] {
-        stand.sign_in(&shared(&claims(user)));
-        for _ in 0..3 {
-            assert_eq!(stand.knock().await.0, 200);
-        }
-        assert_eq!(stand.knock().await.1, "rate-limited");
-    }
-    let answer = stand.http.post(stand.url("create")).headers(stand.headers.clone());
-    let answer = answer.header("origin", "https://app.example").send().await.unwrap();
-    assert_eq!(answer.status(), 429);
-    let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((1..=20).contains(&wait), "{wait}");
-    assert_eq!(answer.headers()["access-control-expose-headers"], "retry-after");
-    assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");
-    // Who cannot say who they are is counted by address.
-    stand.headers.clear();
-    let told = [stand.knock().await.0, stand.knock().await.0, stand.knock().await.0, stand.knock().await.0];
-    assert_eq!(told, [401, 401, 401, 429]);
 }

@@ -50,10 +50,7 @@ impl Asker {
 
     /// Who sends these headers.
     pub(super) async fn user(&self, headers: &HeaderMap) -> Verdict {
-        let passed: HeaderMap = PASSED
-            .iter()
-            .flat_map(|name| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())))
-            .collect();
+        let passed = passed(headers);
         if passed.is_empty() {
             return Err(Denied::Unknown);
         }
@@ -70,6 +67,12 @@ impl Asker {
         };
         self.remember(key, verdict.clone());
         verdict
+    }
+
+    /// Whether the URL has to be asked for that.
+    pub(super) fn has_to_ask(&self, headers: &HeaderMap) -> bool {
+        let passed = passed(headers);
+        !passed.is_empty() && self.remembered(&digest(&passed)).is_none()
     }
 
     async fn ask(&self, passed: HeaderMap) -> Result<Verdict, Broken> {
@@ -104,6 +107,11 @@ impl Asker {
             said.insert(key, (until, verdict));
         }
     }
+}
+
+fn passed(headers: &HeaderMap) -> HeaderMap {
+    let of = |name: &HeaderName| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+    PASSED.iter().flat_map(|name| of(name).into_iter().map(|value| (name.clone(), value))).collect()
 }
 
 /// What somebody sent, without keeping it.

@@ -106,6 +106,11 @@ impl Gate {
         Ok(Self { way, ids })
     }
 
+    /// Whether somebody else has to be asked who sends these headers.
+    pub(crate) fn has_to_ask(&self, headers: &HeaderMap) -> bool {
+        matches!(&self.way, Way::Ask(asker) if asker.has_to_ask(headers))
+    }
+
     /// Who sends these headers.
     pub(crate) async fn admit(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
         let user = match &self.way {
