@@ -79,9 +79,8 @@ async fn pages(
 
 /// One whose start is not known is left alone.
 fn is_older(upload: &OpenUpload, age: Duration) -> bool {
-    upload
-        .started
-        .is_some_and(|started| Timestamp::now().duration_since(started).as_secs() >= age.as_secs() as i64)
+    let ago = upload.started.map(|started| Timestamp::now().duration_since(started));
+    ago.and_then(|ago| Duration::try_from(ago).ok()).is_some_and(|ago| ago >= age)
 }
 
 /// Ends one and says so: whether it was given up, or could not be.

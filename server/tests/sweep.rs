@@ -56,7 +56,7 @@ async fn only_old_uploads_are_given_up_and_only_when_asked() {
 
     let (code, told, _) = command(folder.path(), &["--older-than", "7d"]);
     assert!(code == 0 && told.ends_with("2 abandoned uploads: 2 given up, 0 could not be.\n"), "{told}");
-    assert!(!told.contains("young") && !told.contains("done"), "{told}");
+    assert!(!told.contains("young.bin") && !told.contains("done.txt"), "{told}");
     assert!(folder.path().join("uploads").join(done.key.unwrap()).exists());
     let (_, told, _) = command(folder.path(), &["--older-than", "0s", "--dry-run"]);
     assert!(told.contains(&young.key.unwrap()) && told.lines().count() == 2, "{told}");

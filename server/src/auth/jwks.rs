@@ -43,7 +43,7 @@ struct Held {
 struct Key {
     id: Option<String>,
     algorithm: Algorithm,
-    key: DecodingKey,
+    checks: DecodingKey,
 }
 
 /// The document, but for what is in its keys: one that is odd must not cost the others.
@@ -125,7 +125,7 @@ impl Held {
             (None, [only]) => Some(only),
             (None, _) => None,
         };
-        found.map(|key| (key.algorithm, key.key.clone()))
+        found.map(|key| (key.algorithm, key.checks.clone()))
     }
 }
 
@@ -144,6 +144,6 @@ impl Key {
         if !signs || says.is_some_and(|named| named != format!("{algorithm:?}")) {
             return None;
         }
-        Some(Self { id: common.key_id.clone(), algorithm, key: DecodingKey::from_jwk(&jwk).ok()? })
+        Some(Self { id: common.key_id.clone(), algorithm, checks: DecodingKey::from_jwk(&jwk).ok()? })
     }
 }

@@ -9,7 +9,7 @@ use super::{Cli, Settings};
 use crate::config::ConfigError;
 
 /// The settings of all three.
-pub(super) fn read(flags: Settings, env: &impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
+pub(super) fn read(flags: &Settings, env: &impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
     let mut environment = Map::new();
     let mut config = flags.config.clone();
     for argument in Cli::command().get_arguments() {
@@ -25,7 +25,7 @@ pub(super) fn read(flags: Settings, env: &impl Fn(&str) -> Option<String>) -> Re
         None => Map::new(),
     };
     all.extend(environment);
-    all.extend(given(&flags)?);
+    all.extend(given(flags)?);
     serde_json::from_value(Value::Object(all)).map_err(|_| not_text())
 }
 

@@ -72,12 +72,13 @@ impl Cli {
     /// environment.
     pub fn into_job(self, env: impl Fn(&str) -> Option<String>) -> Result<Job, ConfigError> {
         let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
-        let read = |settings, serves| Ok(Box::new(layers::read(settings, &env)?.check(&env, serves)?));
+        let read =
+            |settings: &Settings, serves| Ok(Box::new(layers::read(settings, &env)?.check(&env, serves)?));
         match self.command {
-            None => Ok(Job::Serve(read(self.settings, true)?)),
+            None => Ok(Job::Serve(read(&self.settings, true)?)),
             Some(Command::Sweep(args)) => {
                 let SweepArgs { older_than, dry_run, settings } = *args;
-                Ok(Job::Sweep(read(settings, false)?, Sweep { older_than, dry_run }))
+                Ok(Job::Sweep(read(&settings, false)?, Sweep { older_than, dry_run }))
             }
         }
     }
