@@ -6,11 +6,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use clap::ValueEnum;
 use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
+use serde::{Deserialize, Serialize};
 
+use crate::auth::Auth;
+use crate::limit::RateLimit;
+use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::store::{Account, ServiceAccount};
+use crate::webhook::Webhook;
 
 /// Everything that [`crate::start`] needs to know.
 #[derive(Debug, Clone)]
@@ -27,10 +33,33 @@ pub struct Config {
     pub max_size: Option<u64>,
     /// How long a grant is good for.
     pub grant: Duration,
-    /// Origins whose pages may use the backend.
+    /// Origins whose pages may use the backend; `https://*.example.com` stands for all below that host.
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
     pub secret: Option<Secret>,
+    /// Who may use the backend.
+    pub auth: Auth,
+    /// How much one user, or one address, may ask.
+    pub rate_limit: Option<RateLimit>,
+    /// Who is told when an object is done.
+    pub webhook: Option<Webhook>,
+    /// Address of `/metrics`, if it is not beside the backend.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is asked of files.
+    pub policy: Policy,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object of JSON a line.
+    Json,
 }
 
 /// Where the bytes go.
@@ -77,7 +106,7 @@ pub enum StoreConfig {
 }
 
 impl Config {
-    /// The defaults of the command line with an embedded store in `data`, on free ports of the loopback.
+    /// The defaults of the command line with an embedded store in `data`, on free ports of the loopback, for everybody.
     pub fn embedded(data: impl Into<PathBuf>) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -89,6 +118,12 @@ impl Config {
             grant: Duration::from_mins(15),
             allow_origin: Vec::new(),
             secret: None,
+            auth: Auth::Anonymous,
+            rate_limit: None,
+            webhook: None,
+            metrics_listen: None,
+            log_format: LogFormat::Text,
+            policy: Policy::default(),
         }
     }
 }

@@ -1,14 +1,30 @@
-//! Object keys: a random folder, and in it the file's name made safe.
+//! Object keys: by a template, with a random part in it and the file's name made safe.
 //!
 //! The random part keeps two uploads of one name apart and makes a key impossible to guess; the name is only for
 //! people. Nothing in a name is a reason to refuse a file.
 
-/// Bytes of a safe name at most.
+use std::fmt;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// Bytes of a key that the embedded store takes at most.
 ///
-/// The embedded store names a metadata file `.bucket-{}.object-{}.upload-{}.metadata.json` after the base64 of
-/// bucket and key. A key is at most 20 + 1 + 80 bytes, which makes 135 in base64 and 219 in all, under the 255
-/// that file systems take.
-const LONGEST: usize = 80;
+/// It names a metadata file `.bucket-{}.object-{}.upload-{}.metadata.json` after the base64 of bucket and key, and file
+/// systems take names of 255 bytes.
+pub(crate) const LONGEST_EMBEDDED: usize = 127;
+
+/// Bytes of a key that every other store takes.
+pub(crate) const LONGEST_ELSEWHERE: usize = 1024;
+
+/// Bytes of a safe name at most.
+pub(crate) const LONGEST: usize = 80;
+
+/// Bytes of a safe name for which a template has to leave room.
+const SHORTEST: usize = 24;
+
+/// Bytes of a user in a key at most.
+const LONGEST_USER: usize = 64;
 
 /// Bytes of an extension (with its dot) that is kept when a long name is cut.
 const LONGEST_EXTENSION: usize = 16;
@@ -22,34 +38,222 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// Names that Windows keeps for devices, whatever the extension.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
-/// A new key for a file of this name.
-pub(crate) fn new_key(name: &str) -> Result<String, getrandom::Error> {
-    let mut random = [0; RANDOM];
-    getrandom::fill(&mut random)?;
-    let folder: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-    Ok(format!("{folder}/{}", safe_name(name)))
+/// How keys are made: literal text with placeholders in braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyTemplate {
+    pieces: Vec<Piece>,
+    /// Bytes that are left for the name.
+    name_room: usize,
 }
 
-/// The name without everything that could make it more than a name.
-pub(crate) fn safe_name(name: &str) -> String {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    /// Without braces.
+    Text(String),
+    User,
+    Date(&'static str),
+    Id,
+    Name,
+}
+
+impl Piece {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "user" => Some(Self::User),
+            "date" => Some(Self::Date("%Y-%m-%d")),
+            "year" => Some(Self::Date("%Y")),
+            "month" => Some(Self::Date("%m")),
+            "day" => Some(Self::Date("%d")),
+            "id" => Some(Self::Id),
+            "name" => Some(Self::Name),
+            _ => None,
+        }
+    }
+
+    /// Bytes at most, but for the name.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::User => LONGEST_USER,
+            Self::Date("%Y-%m-%d") => 10,
+            Self::Date("%Y") => 4,
+            Self::Date(_) => 2,
+            Self::Id => RANDOM,
+            Self::Name => 0,
+        }
+    }
+}
+
+impl Default for KeyTemplate {
+    /// `{id}/{name}`.
+    fn default() -> Self {
+        Self { pieces: vec![Piece::Id, Piece::Text("/".to_owned()), Piece::Name], name_room: LONGEST }
+    }
+}
+
+/// Why a text is no template; says what to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError(String);
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+impl KeyTemplate {
+    /// Reads a template of folders and placeholders (`{user}`, `{date}`, `{year}`, `{month}`, `{day}`, `{id}`, `{name}`) whose
+    /// keys have `longest` bytes at most.
+    pub fn parse(text: &str, longest: usize) -> Result<Self, TemplateError> {
+        let wrong = |why: &str| Err(TemplateError(why.to_owned()));
+        let pieces = pieces(text)?;
+        let count = |piece: &Piece| pieces.iter().filter(|one| *one == piece).count();
+        if count(&Piece::Id) != 1 || count(&Piece::Name) > 1 {
+            return wrong(
+                "it needs {id} once, which keeps two files of one name apart, and {name} at most once",
+            );
+        }
+        if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return wrong("it has a folder without a name, or one that is called . or ..");
+        }
+        let fixed: usize = pieces.iter().map(Piece::longest).sum();
+        let needed = fixed + if count(&Piece::Name) > 0 { SHORTEST } else { 0 };
+        if needed > longest {
+            return wrong(&format!("its keys could have {needed} bytes, and the store takes {longest}"));
+        }
+        Ok(Self { name_room: (longest - fixed).min(LONGEST), pieces })
+    }
+
+    /// A new key for a file of this name.
+    pub(crate) fn new_key(
+        &self,
+        name: &str,
+        user: Option<&str>,
+        now: Timestamp,
+    ) -> Result<String, getrandom::Error> {
+        let mut key = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => key.push_str(text),
+                Piece::User => key.push_str(&safe_user(user.unwrap_or_default())),
+                Piece::Date(format) => key.push_str(&now.strftime(format).to_string()),
+                Piece::Id => key.push_str(&random_id()?),
+                Piece::Name => key.push_str(&safe_name(name, self.name_room)),
+            }
+        }
+        Ok(key)
+    }
+
+    /// Whether keys tell whose they are.
+    pub(crate) fn names_user(&self) -> bool {
+        self.pieces.contains(&Piece::User)
+    }
+
+    /// What all keys begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        match self.pieces.first() {
+            Some(Piece::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// Whether this template could have made the key; what others keep in the same bucket is not ours to touch.
+    pub(crate) fn could_have_made(&self, key: &str) -> bool {
+        let mut rest = Some(key);
+        // What follows a piece of any length in the same folder is not looked at.
+        let mut is_open = false;
+        for piece in &self.pieces {
+            let Some(key) = rest else { return false };
+            (rest, is_open) = match piece {
+                Piece::Text(text) if is_open => match text.find('/') {
+                    Some(at) => (key.strip_prefix(&text[at..]), false),
+                    None => (Some(key), true),
+                },
+                Piece::Text(text) => (key.strip_prefix(text.as_str()), false),
+                Piece::Id | Piece::Date(_) if is_open => (Some(key), true),
+                Piece::Id => {
+                    (key.split_at_checked(RANDOM).and_then(|(id, rest)| is_id(id).then_some(rest)), false)
+                }
+                Piece::Date(_) => (key.split_at_checked(piece.longest()).map(|(_, rest)| rest), false),
+                Piece::User | Piece::Name => (key.find('/').map_or(Some(""), |at| key.get(at..)), true),
+            };
+        }
+        rest == Some("")
+    }
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.=@+~".contains(&b);
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, after) = rest.split_at(rest.find(['{', '}']).unwrap_or(rest.len()));
+        if !plain.bytes().all(is_plain) {
+            let why =
+                "it has other characters than letters, digits, / - _ . = @ + ~ and placeholders in braces";
+            return Err(TemplateError(why.to_owned()));
+        }
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain.to_owned()));
+        }
+        if after.is_empty() {
+            break;
+        }
+        let named = after.strip_prefix('{').and_then(|inside| inside.split_once('}'));
+        let Some((piece, after)) = named.and_then(|(name, rest)| Some((Piece::named(name)?, rest))) else {
+            let why = "its placeholders are {user}, {date}, {year}, {month}, {day}, {id} and {name}";
+            return Err(TemplateError(why.to_owned()));
+        };
+        pieces.push(piece);
+        rest = after;
+    }
+    Ok(pieces)
+}
+
+fn random_id() -> Result<String, getrandom::Error> {
+    let mut random = [0; RANDOM];
+    getrandom::fill(&mut random)?;
+    Ok(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+}
+
+fn is_id(text: &str) -> bool {
+    text.bytes().all(|byte| ALPHABET.contains(&byte))
+}
+
+/// A user as a folder's name: as it is where that is harmless, else a hash of it. No two users get the same one.
+fn safe_user(user: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.@+".contains(&b);
+    let fits = (1..=LONGEST_USER).contains(&user.len()) && !user.starts_with('.');
+    if fits && user.bytes().all(is_plain) {
+        return user.to_owned();
+    }
+    let hash = Sha256::digest(user);
+    let letters: String = hash.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+    format!("~{letters}")
+}
+
+/// The name without everything that could make it more than a name, in `longest` bytes.
+pub(crate) fn safe_name(name: &str, longest: usize) -> String {
     let last = name.rsplit(['/', '\\']).find(|component| !component.is_empty()).unwrap_or_default();
     let plain: String = last.chars().filter(|&char| !is_dangerous(char)).collect();
     let plain = plain.trim_start_matches(is_edge).trim_end_matches(is_edge);
-    let short = shorten(plain);
+    let short = shorten(plain, longest);
     if short.is_empty() {
         return "file".to_owned();
     }
-    if is_device(&short) { format!("_{short}") } else { short }
+    if is_device(&short) { format!("_{}", shorten(&short, longest - 1)) } else { short }
 }
 
 /// Cuts at a character's border and keeps a short extension.
-fn shorten(name: &str) -> String {
-    if name.len() <= LONGEST {
+fn shorten(name: &str, longest: usize) -> String {
+    if name.len() <= longest {
         return name.to_owned();
     }
     let extension = name.rfind('.').map_or("", |dot| &name[dot..]);
     let extension = if extension.len() <= LONGEST_EXTENSION { extension } else { "" };
-    let stem = &name[..name.floor_char_boundary(LONGEST - extension.len())];
+    let stem = &name[..name.floor_char_boundary(longest - extension.len())];
     format!("{}{extension}", stem.trim_end_matches(is_edge))
 }
 
@@ -77,86 +281,4 @@ fn is_dangerous(char: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(name: &str, safe: &str) {
-        assert_eq!(safe_name(name), safe);
-    }
-
-    #[test]
-    fn an_ordinary_name_stays() {
-        for name in ["report.pdf", "Ünïcödé 日本語.txt", "🚢.tar.gz", "it's 100%.doc", "-rf", "a b"]
-        {
-            check(name, name);
-        }
-    }
-
-    #[test]
-    fn a_path_loses_its_folders() {
-        check("../../etc/passwd", "passwd");
-        check("..\\..\\boot.ini", "boot.ini");
-        check("C:\\Users\\me\\a.txt", "a.txt");
-        check("folder/", "folder");
-        check("a/b\\c/d.txt", "d.txt");
-        check("%2e%2e%2fetc%2fpasswd", "%2e%2e%2fetc%2fpasswd");
-    }
-
-    #[test]
-    fn nothing_left_is_called_file() {
-        for name in ["", ".", "..", "...", "/", "\\", "../..", "\0", "???", " . ", "\u{202e}"] {
-            check(name, "file");
-        }
-    }
-
-    #[test]
-    fn dangerous_characters_go() {
-        check("a\"b'c<d>.txt", "ab'cd.txt");
-        check("invoice\u{202e}fdp.exe", "invoicefdp.exe");
-        check("zero\u{200b}width\u{feff}.png", "zerowidth.png");
-        check("line\r\nbreak\u{7f}\u{85}.txt", "linebreak.txt");
-        check("apple\u{f8ff}\u{fdd0}.txt", "apple.txt");
-        check(".bashrc", "bashrc");
-        check("what?*.txt", "what.txt");
-        check("trailing. . ", "trailing");
-    }
-
-    #[test]
-    fn devices_of_windows_get_a_prefix() {
-        check("CON", "_CON");
-        check("nul.txt", "_nul.txt");
-        check("com1.tar.gz", "_com1.tar.gz");
-        check("LPT9", "_LPT9");
-        check("com0", "com0");
-        check("company.txt", "company.txt");
-        check("comx", "comx");
-    }
-
-    #[test]
-    fn a_long_name_is_cut_between_characters_and_keeps_its_extension() {
-        let cut = safe_name(&format!("{}.mp4", "x".repeat(1000)));
-        assert_eq!((cut.len(), &cut[76..]), (80, ".mp4"));
-        let cut = safe_name(&"🚢".repeat(1000));
-        assert_eq!(cut, "🚢".repeat(20));
-        let cut = safe_name(&format!("a.{}", "x".repeat(1000)));
-        assert_eq!(cut.len(), 80);
-        assert_eq!(safe_name(&format!("{}ü.txt", "x".repeat(75))), format!("{}.txt", "x".repeat(75)));
-    }
-
-    #[test]
-    fn the_embedded_stores_longest_file_name_fits_a_file_system() {
-        let key = new_key(&"x".repeat(1000)).unwrap();
-        assert_eq!(key.len(), RANDOM + 1 + LONGEST);
-        let base64 = |len: usize| (len * 4).div_ceil(3);
-        let uuid = 36;
-        let fixed = ".bucket-.object-.upload-.metadata.json".len();
-        assert!(fixed + base64("uploads".len()) + base64(key.len()) + uuid < 255);
-    }
-
-    #[test]
-    fn keys_do_not_repeat() {
-        let keys: std::collections::HashSet<_> = (0..1000).map(|_| new_key("a").unwrap()).collect();
-        assert_eq!(keys.len(), 1000);
-    }
-}
+mod tests;

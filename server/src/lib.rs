@@ -3,18 +3,29 @@
 //!
 //! It keeps no session: an upload's id carries what the server has to know, signed.
 
-mod args;
+mod access;
+mod auth;
 mod config;
+mod cors;
 mod embedded;
+mod guard;
+mod health;
 mod keys;
+mod limit;
+mod metrics;
+mod outside;
 mod page;
+mod policy;
 mod problem;
 mod routes;
 mod secret;
 mod serve;
+mod settings;
 mod store;
+mod sweep;
 mod time;
 mod token;
+mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,16 +35,28 @@ use reqwest::Url;
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use windlass_core::protocol::Limits;
 
-pub use args::Args;
-pub use config::{Config, ConfigError, StoreConfig};
+pub use auth::{Auth, JwtKeys, JwtRules, JwtSecret};
+pub use config::{Config, ConfigError, LogFormat, StoreConfig};
 pub use embedded::embedded_keys;
+pub use keys::{KeyTemplate, TemplateError};
+pub use limit::RateLimit;
+pub use policy::{Policy, TypePattern};
 pub use secret::Secret;
+pub use settings::{Cli, Job, Settings};
 pub use store::{Account, ServiceAccount};
+pub use sweep::{Sweep, Swept, sweep};
+pub use webhook::{Webhook, WebhookSecret};
 
+use auth::Gate;
+use cors::Cors;
 use embedded::Claim;
+use guard::Guard;
+use limit::Limiter;
+use metrics::Metrics;
 use routes::Backend;
 use serve::{Listener, Servers};
 use store::{AzureStore, GcsStore, S3Store, Store};
+use webhook::Webhooks;
 
 /// A server that is running until [`Running::shutdown`].
 #[derive(Debug)]
@@ -42,16 +65,23 @@ pub struct Running {
     pub backend_addr: SocketAddr,
     /// Where the embedded store listens, if it is the one in use.
     pub store_addr: Option<SocketAddr>,
+    /// Where `/metrics` is, if it has an address of its own.
+    pub metrics_addr: Option<SocketAddr>,
     /// Where the objects are, for people.
     pub objects: String,
     servers: Servers,
+    webhooks: Option<Arc<Webhooks>>,
     claim: Option<Claim>,
 }
 
 impl Running {
-    /// Takes no more requests, lets running ones finish for a moment, and returns.
+    /// Takes no more requests, lets running ones finish for a moment, gives what is still to be told one more try, and
+    /// returns.
     pub async fn shutdown(self) {
         self.servers.shutdown().await;
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.drain().await;
+        }
         drop(self.claim);
     }
 }
@@ -60,29 +90,61 @@ impl Running {
 pub async fn start(config: Config) -> Result<Running, ConfigError> {
     let mut servers = Servers::default();
     let backend_listener = Listener::bind("--listen", config.listen).await?;
-    let opened = match &config.store {
-        StoreConfig::Embedded { .. } => open_embedded(&config, &mut servers).await?,
-        StoreConfig::S3 { .. } => open_s3(&config)?,
-        StoreConfig::Azure { .. } => open_azure(&config)?,
-        StoreConfig::Gcs { .. } => open_gcs(&config)?,
+    let metrics_listener = match config.metrics_listen {
+        Some(addr) => Some(Listener::bind("--metrics-listen", addr).await?),
+        None => None,
     };
-    let limits = limits(&*opened.store, config.max_size);
-    let origin = opened.store.public_origin();
-    let backend = Backend { store: opened.store, ids: token::Ids::new(&opened.secret), limits };
-    let contract = routes::router(backend, config.allow_origin);
-    let outside = match &config.page {
-        Some(folder) => page::router(folder, &origin)?,
+    let opened = open(&config, &mut servers).await?;
+    let metrics = Arc::new(Metrics::new());
+    let webhook = config.webhook.clone();
+    let webhooks = webhook.map(|to| Webhooks::new(to, &opened.secret, Arc::clone(&metrics))).transpose()?;
+    let webhooks = webhooks.map(Arc::new);
+    let probes = health::probes(Arc::clone(&opened.store), config.policy.key_template.prefix());
+    let mut outside = match &config.page {
+        Some(folder) => page::router(folder, &opened.store.public_origin())?,
         None => Router::new().fallback(routes::no_such_route),
     };
-    let backend_addr = backend_listener.addr;
+    outside = outside.merge(probes);
+    let (backend_addr, metrics_addr) =
+        (backend_listener.addr, metrics_listener.as_ref().map(|listener| listener.addr));
+    match metrics_listener {
+        Some(listener) => servers.serve(listener, health::metrics(Arc::clone(&metrics))),
+        None => outside = outside.merge(health::metrics(Arc::clone(&metrics))),
+    }
+    let contract = contract(config, &opened, metrics, webhooks.clone())?;
     servers.serve(backend_listener, outside.nest("/windlass", contract));
-    Ok(Running {
-        backend_addr,
-        store_addr: opened.addr,
-        objects: opened.objects,
-        servers,
-        claim: opened.claim,
-    })
+    let Opened { objects, addr: store_addr, claim, .. } = opened;
+    Ok(Running { backend_addr, store_addr, metrics_addr, objects, servers, webhooks, claim })
+}
+
+/// The five routes and what stands before them.
+fn contract(
+    config: Config,
+    opened: &Opened,
+    metrics: Arc<Metrics>,
+    webhooks: Option<Arc<Webhooks>>,
+) -> Result<Router, ConfigError> {
+    let store = Arc::clone(&opened.store);
+    let limits = limits(&*store, config.max_size);
+    let ids = token::Ids::new(&opened.secret);
+    let cors = Cors {
+        origins: config.allow_origin,
+        with_cookies: matches!(config.auth, Auth::Ask(_)),
+        may_delete: config.policy.allow_delete,
+    };
+    let limiter = config.rate_limit.map(Limiter::new);
+    let guard = Guard { gate: Gate::new(config.auth, ids.clone())?, limiter };
+    let backend = Backend { store, ids, limits, policy: config.policy, metrics, webhooks };
+    Ok(routes::router(backend, guard, cors))
+}
+
+async fn open(config: &Config, servers: &mut Servers) -> Result<Opened, ConfigError> {
+    match &config.store {
+        StoreConfig::Embedded { .. } => open_embedded(config, servers).await,
+        StoreConfig::S3 { .. } => open_s3(config),
+        StoreConfig::Azure { .. } => open_azure(config),
+        StoreConfig::Gcs { .. } => open_gcs(config),
+    }
 }
 
 /// A store that is ready.

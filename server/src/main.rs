@@ -9,16 +9,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use windlass_server::{Args, ConfigError, Running, reachable, start};
+use windlass_server::{
+    Cli, Config, ConfigError, Job, LogFormat, Running, Sweep, Swept, reachable, start, sweep,
+};
 
 /// A command line that cannot be followed.
 const USAGE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log_to_stderr();
     match run().await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(io::stderr(), "windlass-server: {error}");
             ExitCode::from(USAGE)
@@ -26,15 +27,32 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), ConfigError> {
-    let config = Args::parse().into_config(|name| std::env::var(name).ok())?;
+async fn run() -> Result<ExitCode, ConfigError> {
+    match Cli::parse().into_job(|name| std::env::var(name).ok())? {
+        Job::Serve(config) => serve(*config).await,
+        Job::Sweep(config, which) => clean(*config, which).await,
+    }
+}
+
+async fn serve(config: Config) -> Result<ExitCode, ConfigError> {
+    log_to_stderr(config.log_format);
     let told =
         told_to_stop().map_err(|error| ConfigError::new(format!("Signals cannot be received: {error}.")))?;
     let running = start(config).await?;
     announce(&running);
     told.await;
     running.shutdown().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn clean(config: Config, which: Sweep) -> Result<ExitCode, ConfigError> {
+    log_to_stderr(config.log_format);
+    let tell = |line: &str| {
+        let _ = writeln!(io::stdout(), "{line}");
+    };
+    let Swept { found, aborted, failed } = sweep(config, which, tell).await?;
+    tell(&format!("{found} abandoned uploads: {aborted} given up, {failed} could not be."));
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Whoever started this process waits for the last line; nobody reading is no reason to stop.
@@ -46,10 +64,18 @@ fn announce(running: &Running) {
 }
 
 /// Only our own words: other crates' spans and events hold requests, and with them presigned URLs.
-fn log_to_stderr() {
+fn log_to_stderr(format: LogFormat) {
     let ours = Targets::new().with_target("windlass_server", LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_target(false);
-    tracing_subscriber::registry().with(lines).with(ours).init();
+    let registry = tracing_subscriber::registry().with(ours);
+    match format {
+        LogFormat::Text => registry.with(lines).init(),
+        LogFormat::Json => {
+            registry
+                .with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false))
+                .init();
+        }
+    }
 }
 
 /// Listens for the signals at once, so that one that comes right after the last line is not missed.

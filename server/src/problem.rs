@@ -37,6 +37,7 @@ fn status_and_title(code: &str) -> (u16, &'static str) {
     match code {
         code::BAD_REQUEST => (400, "The request is not understood"),
         code::UNAUTHORIZED => (401, "Not signed in"),
+        code::FORBIDDEN => (403, "Not allowed"),
         code::ID_REFUSED => (403, "The upload id is not accepted"),
         code::NOT_FOUND => (404, "There is no such route"),
         code::UPLOAD_GONE => (404, "The upload is gone"),
@@ -44,10 +45,12 @@ fn status_and_title(code: &str) -> (u16, &'static str) {
         code::UPLOAD_EXPIRED => (410, "The upload has expired"),
         code::TOO_LARGE => (413, "Too large"),
         code::TYPE_REFUSED => (415, "This type of file is not accepted"),
+        code::TOO_SMALL => (422, "Too small"),
         code::BAD_FILE => (422, "The file cannot be accepted"),
         code::BAD_PARTS => (422, "The parts are not those of the file"),
         code::RATE_LIMITED => (429, "Too many requests"),
         code::STORE_REFUSED => (502, "The store refused"),
+        code::AUTH_UNAVAILABLE => (503, "Who asks cannot be found out"),
         code::STORE_UNAVAILABLE => (503, "The store cannot be reached"),
         code::STORE_FULL => (507, "The store is full"),
         _ => (500, "A fault of the server"),
@@ -67,6 +70,10 @@ pub(crate) fn id_refused() -> Problem {
         code::ID_REFUSED,
         "This upload was not started by this server, or its id was changed. Start it again.",
     )
+}
+
+pub(crate) fn id_of_another() -> Problem {
+    problem(code::ID_REFUSED, "This upload was started by somebody else. Sign in as them, or start it again.")
 }
 
 pub(crate) fn upload_expired() -> Problem {
@@ -90,12 +97,24 @@ pub(crate) fn too_large(max: u64) -> Problem {
     problem(code::TOO_LARGE, format!("Files of up to {} are accepted. Choose a smaller one.", human(max)))
 }
 
+pub(crate) fn too_small(min: u64) -> Problem {
+    problem(code::TOO_SMALL, format!("Files of {} or more are accepted. Choose a larger one.", human(min)))
+}
+
+pub(crate) fn type_refused(accepted: &str) -> Problem {
+    problem(code::TYPE_REFUSED, format!("Accepted are files of the types {accepted}. Choose another one."))
+}
+
 pub(crate) fn bad_file(detail: impl Into<String>) -> Problem {
     problem(code::BAD_FILE, detail)
 }
 
 pub(crate) fn bad_parts(detail: impl Into<String>) -> Problem {
     problem(code::BAD_PARTS, detail)
+}
+
+pub(crate) fn rate_limited(seconds: u128) -> Problem {
+    problem(code::RATE_LIMITED, format!("Too much was asked at once. It goes on in {seconds} seconds."))
 }
 
 /// A size as a person reads it; exact below 1 KB.

@@ -48,8 +48,9 @@ impl Servers {
             // An error means that nobody is left to say stop.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         self.tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener.inner, router).with_graceful_shutdown(stopped).await {
+            if let Err(error) = axum::serve(listener.inner, service).with_graceful_shutdown(stopped).await {
                 tracing::error!("a listener broke: {error}");
             }
         });

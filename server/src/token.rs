@@ -15,11 +15,14 @@ use crate::store::Multipart;
 /// The first byte of a payload of this form.
 const VERSION: u8 = 2;
 
+/// Bytes of the hash that stands for a user.
+const HASH: usize = 16;
+
 /// Longer than any id that this server makes.
 const LONGEST: usize = 4096;
 
 /// An upload, as its id says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Upload {
     /// Where the object will be.
     #[serde(rename = "k")]
@@ -36,6 +39,12 @@ pub(crate) struct Upload {
     /// When the upload ends, milliseconds since the Unix epoch.
     #[serde(rename = "e")]
     pub(crate) expires_at: u64,
+    /// The hash of whoever started it, where that is known.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    /// The file's name made safe, where somebody will want to know it; else empty.
+    #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
+    pub(crate) name: String,
 }
 
 impl Upload {
@@ -64,11 +73,18 @@ pub(crate) enum IdError {
 #[derive(Clone)]
 pub(crate) struct Ids {
     key: [u8; 32],
+    users: [u8; 32],
 }
 
 impl Ids {
     pub(crate) fn new(secret: &Secret) -> Self {
-        Self { key: secret.derive("windlass upload ids") }
+        Self { key: secret.derive("windlass upload ids"), users: secret.derive("windlass users") }
+    }
+
+    /// What stands for a user in ids and logs: the same for the same user, and nobody reads from it who that is.
+    pub(crate) fn hash_of(&self, user: &str) -> String {
+        let hash = keyed(&self.users).chain_update(user).finalize().into_bytes();
+        BASE64_URL_SAFE_NO_PAD.encode(hash.get(..HASH).unwrap_or_default())
     }
 
     /// The id of an upload.
@@ -118,6 +134,8 @@ mod tests {
             size: 64 << 20,
             content_type: "video/mp4".to_owned(),
             expires_at: 1000,
+            owner: None,
+            name: String::new(),
         }
     }
 

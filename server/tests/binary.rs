@@ -15,13 +15,19 @@ const EXE: &str = env!("CARGO_BIN_EXE_windlass-server");
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(EXE);
     command.args(args).env_clear().env("WINDLASS_SECRET", common::SECRET);
+    command.env("WINDLASS_ALLOW_ANONYMOUS", "true");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// A started server and its address.
 fn started(data: &Path) -> (Child, String, String) {
-    let mut child = command(&["--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]).spawn().unwrap();
+    started_with(data, &[])
+}
+
+fn started_with(data: &Path, args: &[&str]) -> (Child, String, String) {
+    let usual = ["--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+    let mut child = command(&[&usual, args].concat()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     let objects = lines.next().unwrap().unwrap();
     let address = lines.next().unwrap().unwrap();
@@ -92,6 +98,39 @@ async fn logs_neither_urls_nor_ids() {
     }
 }
 
+#[tokio::test]
+async fn each_request_is_one_line_that_a_machine_can_read() {
+    let data = tempfile::tempdir().unwrap();
+    let (child, _, address) = started_with(data.path(), &["--log-format", "json"]);
+    let mut stand = common::stand().await;
+    stand.running.backend_addr = address.parse().unwrap();
+    stand.create(common::file("private name.bin", 3)).await;
+    assert_eq!(stand.ask("sign", &serde_json::json!({ "uploads": [] })).await.0, 200);
+    let secret = stand.http.post(stand.url("abort?token=private")).body("private").send().await.unwrap();
+    assert_eq!(secret.status(), 415);
+    assert_eq!(stand.post("private", "{}").await.status(), 404);
+    let (code, told, _) = stopped(child, "-TERM");
+    assert_eq!(code, Some(0));
+    assert!(!told.contains("private"), "{told}");
+    let lines: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let asked = lines.iter().filter(|line| line["message"] == "request");
+    let asked: Vec<_> = asked
+        .map(|line| {
+            assert!(
+                line["ms"].is_u64() && line["timestamp"].is_string() && line["level"] == "INFO",
+                "{line}"
+            );
+            (
+                line["route"].as_str().unwrap(),
+                line["status"].as_u64().unwrap(),
+                line["entries"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(asked, [("create", 200, 1), ("sign", 200, 0), ("abort", 415, 0), ("other", 404, 0)]);
+}
+
 #[test]
 fn what_it_cannot_start_with_is_one_line_and_code_2() {
     let data = tempfile::tempdir().unwrap();
@@ -120,4 +159,8 @@ fn what_it_cannot_start_with_is_one_line_and_code_2() {
     assert!(told.contains("another Windlass server uses it"), "{told}");
     assert_eq!(stopped(first, "-TERM").0, Some(0));
     assert_eq!(command(&["--nonsense"]).output().unwrap().status.code(), Some(2));
+    let open = command(&["--data", folder]).env_remove("WINDLASS_ALLOW_ANONYMOUS").output().unwrap();
+    let told = String::from_utf8(open.stderr).unwrap();
+    assert_eq!((open.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.contains("It is not said who may upload"), "{told}");
 }

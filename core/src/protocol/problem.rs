@@ -26,7 +26,9 @@ pub mod problem_code {
     pub const BAD_REQUEST: &str = "bad-request";
     /// 401: the app has to sign in again.
     pub const UNAUTHORIZED: &str = "unauthorized";
-    /// 403: the upload id was not made by this server, or was changed.
+    /// 403: this person may not upload here.
+    pub const FORBIDDEN: &str = "forbidden";
+    /// 403: the upload id was not made by this server, was changed, or is another user's.
     pub const ID_REFUSED: &str = "id-refused";
     /// 404: no such route.
     pub const NOT_FOUND: &str = "not-found";
@@ -40,6 +42,8 @@ pub mod problem_code {
     pub const TOO_LARGE: &str = "too-large";
     /// 415: this type of file is not accepted.
     pub const TYPE_REFUSED: &str = "type-refused";
+    /// 422: the file is smaller than the policy allows.
+    pub const TOO_SMALL: &str = "too-small";
     /// 422: a part is missing, doubled or has the wrong number or size.
     pub const BAD_PARTS: &str = "bad-parts";
     /// 422: a file's description cannot be accepted.
@@ -50,6 +54,8 @@ pub mod problem_code {
     pub const INTERNAL: &str = "internal";
     /// 502: the store refused what the server asked.
     pub const STORE_REFUSED: &str = "store-refused";
+    /// 503: whether this person may upload here could not be found out.
+    pub const AUTH_UNAVAILABLE: &str = "auth-unavailable";
     /// 503: the store cannot be reached or is overloaded.
     pub const STORE_UNAVAILABLE: &str = "store-unavailable";
     /// 507: the store has no room left.

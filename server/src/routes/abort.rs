@@ -2,24 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_core::protocol::{AbortAnswer, AbortRequest};
 
 use super::{AT_ONCE, Asked, Backend, at_most};
-use crate::problem::{self, Refusal};
+use crate::auth::Caller;
+use crate::problem::Refusal;
 use crate::store::StoreError;
 use crate::time::now_ms;
 use crate::token::Upload;
 
 pub(super) async fn abort(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<AbortRequest>,
 ) -> Result<Json<AbortAnswer>, Refusal> {
     at_most(asked.ids.len(), "ids")?;
     // All ids first: a forged one must not have half an effect.
-    let uploads: Vec<Upload> = asked.ids.iter().map(|id| open(&backend, id)).collect::<Result<_, _>>()?;
+    let uploads: Vec<Upload> =
+        asked.ids.iter().map(|id| open(&backend, id, &caller)).collect::<Result<_, _>>()?;
     let one = |upload: Upload| {
         let backend = Arc::clone(&backend);
         async move { give_up(&backend, &upload).await }
@@ -33,8 +36,8 @@ pub(super) async fn abort(
 }
 
 /// An upload whose time is over may still be given up: its parts cost money.
-fn open(backend: &Backend, id: &str) -> Result<Upload, Refusal> {
-    backend.ids.open(id, 0).map_err(|_| Refusal(problem::id_refused()))
+fn open(backend: &Backend, id: &str, caller: &Caller) -> Result<Upload, Refusal> {
+    Ok(backend.open_at(id, caller, 0)?)
 }
 
 /// A single upload has no parts, but its object may be there already; the key is this upload's alone. Not after

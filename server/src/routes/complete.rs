@@ -2,45 +2,79 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use futures::{StreamExt, stream};
 use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, ListedPart, Problem,
 };
 
-use super::{AT_ONCE, Asked, Backend, at_most, once};
+use super::{AT_ONCE, Asked, Backend, at_most, objects, once};
+use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::{Multipart, StoreError, Stored};
 use crate::token::Upload;
+use crate::webhook::Completed;
 
 pub(super) async fn complete(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<CompleteRequest>,
 ) -> Result<Json<CompleteAnswer>, Refusal> {
     at_most(asked.uploads.len(), "uploads")?;
     once(asked.uploads.iter().map(|upload| upload.id.as_str()), "id", "uploads")?;
     let one = |asked: CompleteUpload| {
-        let backend = Arc::clone(&backend);
+        let (backend, caller) = (Arc::clone(&backend), caller.clone());
         let id = asked.id.clone();
         async move {
             // A task of its own: joining many parts takes minutes at some stores, and should not start anew
             // because the page's connection broke.
-            let done = tokio::spawn(async move { finish(&backend, &asked).await }).await;
-            let (upload, stored) = match done.unwrap_or_else(|_| Err(problem::internal())) {
-                Ok(done) => done,
-                Err(problem) => return CompleteOutcome { id, problem: Some(problem), ..Default::default() },
-            };
-            let Stored { size, etag } = stored;
-            CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, ..Default::default() }
+            let done = tokio::spawn(async move {
+                let (upload, stored) = finish(&backend, &caller, &asked).await?;
+                Ok(outcome(&backend, &caller, asked.id, upload, stored))
+            });
+            let done = done.await.unwrap_or_else(|_| Err(problem::internal()));
+            done.unwrap_or_else(|problem| CompleteOutcome {
+                id,
+                problem: Some(problem),
+                ..Default::default()
+            })
         }
     };
     let objects = stream::iter(asked.uploads).map(one).buffered(AT_ONCE).collect().await;
     Ok(Json(CompleteAnswer { objects }))
 }
 
-async fn finish(backend: &Backend, asked: &CompleteUpload) -> Result<(Upload, Stored), Problem> {
-    let upload = backend.open(&asked.id)?;
+/// Tells everybody that it is done.
+fn outcome(
+    backend: &Backend,
+    caller: &Caller,
+    id: String,
+    upload: Upload,
+    stored: Stored,
+) -> CompleteOutcome {
+    let Stored { size, etag } = stored;
+    backend.metrics.completed(size);
+    if let Some(webhooks) = &backend.webhooks {
+        webhooks.completed(&Completed {
+            key: &upload.key,
+            size,
+            etag: etag.as_deref(),
+            content_type: &upload.content_type,
+            name: &upload.name,
+            user: caller.user.as_deref(),
+        });
+    }
+    let url = objects::url(backend, &upload);
+    CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, url, problem: None }
+}
+
+async fn finish(
+    backend: &Backend,
+    caller: &Caller,
+    asked: &CompleteUpload,
+) -> Result<(Upload, Stored), Problem> {
+    let upload = backend.open(&asked.id, caller)?;
     if asked.size != upload.size {
         return Err(problem::size_mismatch(upload.size, asked.size));
     }

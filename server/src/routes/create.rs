@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
 
 use super::{AT_ONCE, Asked, Backend, at_most, once};
-use crate::keys;
+use crate::auth::Caller;
+use crate::keys::{LONGEST, safe_name};
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -22,14 +24,15 @@ const SINGLE: u64 = 5 * 1024 * 1024;
 
 pub(super) async fn create(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<CreateRequest>,
 ) -> Result<Json<CreateAnswer>, Refusal> {
     at_most(asked.files.len(), "files")?;
     once(asked.files.iter().map(|file| file.reference.as_str()), "ref", "files")?;
     let one = |file: NewFile| {
-        let backend = Arc::clone(&backend);
+        let (backend, caller) = (Arc::clone(&backend), caller.clone());
         async move {
-            let started = start(&backend, &file).await;
+            let started = start(&backend, &caller, &file).await;
             let outcome = started
                 .unwrap_or_else(|problem| CreateOutcome { problem: Some(problem), ..Default::default() });
             CreateOutcome { reference: file.reference, ..outcome }
@@ -39,7 +42,7 @@ pub(super) async fn create(
     Ok(Json(CreateAnswer { uploads, server_time: now_ms() }))
 }
 
-async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Problem> {
+async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<CreateOutcome, Problem> {
     let Some(size) = file.size else {
         return Err(problem::bad_file(
             "The file's size is not known, and this server cannot take such a file yet.",
@@ -49,16 +52,24 @@ async fn start(backend: &Backend, file: &NewFile) -> Result<CreateOutcome, Probl
     if size > max {
         return Err(problem::too_large(max));
     }
+    if size < backend.policy.min_size {
+        return Err(problem::too_small(backend.policy.min_size));
+    }
+    let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
+    let key = backend.policy.key_template.new_key(&file.name, caller.user.as_deref(), Timestamp::now());
     let mut upload = Upload {
-        key: keys::new_key(&file.name).map_err(|_| problem::internal())?,
+        key: key.map_err(|_| problem::internal())?,
         store_id: None,
         size,
-        content_type: content_type(&file.content_type).to_owned(),
+        content_type,
         expires_at: now_ms().saturating_add(WEEK),
+        owner: caller.hash.clone(),
+        name: if backend.keeps_names() { safe_name(&file.name, LONGEST) } else { String::new() },
     };
     let mut parts = Vec::new();
     if size <= SINGLE {
         parts.push(grant_whole(backend, &upload).map_err(|error| refused(&error))?);
+        backend.metrics.signed(1);
     } else {
         let created = backend.store.create(&upload.key, &upload.content_type).await;
         upload.store_id = Some(created.map_err(|error| refused(&error))?);
@@ -87,44 +98,4 @@ pub(super) fn grant_whole(backend: &Backend, upload: &Upload) -> Result<Grant, S
 fn refused(error: &StoreError) -> Problem {
     error.log("create");
     error.problem()
-}
-
-/// The type as the browser gave it, or nothing where it is not a plain MIME type: it becomes a signed header,
-/// and both sides must spell that alike.
-fn content_type(text: &str) -> &str {
-    let token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
-    match text.split_once('/') {
-        Some((kind, rest)) if text.len() <= 127 && token(kind) && token(rest) => text,
-        _ => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::content_type;
-
-    #[test]
-    fn only_plain_types_are_signed() {
-        for good in ["video/mp4", "application/vnd.ms-excel", "image/svg+xml"] {
-            assert_eq!(content_type(good), good);
-        }
-        let long = format!("a/{}", "b".repeat(200));
-        for bad in [
-            "",
-            "x",
-            "/",
-            "a/",
-            "/b",
-            "a/b/c",
-            "text/html; charset=utf-8",
-            "a/b\r\nx: y",
-            "ä/b",
-            "a/ b",
-            &long,
-        ] {
-            assert_eq!(content_type(bad), "", "{bad:?}");
-        }
-    }
 }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use windlass_core::protocol::{ListAnswer, ListRequest};
 
 use super::{Asked, Backend};
+use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 
 pub(super) async fn list(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<ListRequest>,
 ) -> Result<Json<ListAnswer>, Refusal> {
-    let upload = backend.open(&asked.id)?;
+    let upload = backend.open(&asked.id, &caller)?;
     let Some(multipart) = upload.multipart() else { return Ok(Json(ListAnswer::default())) };
     let after = asked.after.unwrap_or(0);
     if after > backend.limits.max_parts {

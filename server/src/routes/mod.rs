@@ -4,6 +4,7 @@ mod abort;
 mod complete;
 mod create;
 mod list;
+mod objects;
 mod sign;
 
 use std::collections::HashSet;
@@ -12,18 +13,28 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::routing::{delete, post};
 use serde::de::DeserializeOwned;
-use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use windlass_core::protocol::{Limits, Object, Problem, problem_code as code};
+use windlass_core::protocol::{
+    AbortRequest, CompleteRequest, CreateRequest, Limits, ListRequest, Object, Problem, SignRequest,
+    problem_code as code,
+};
 
+use crate::access::{self, Notes};
+use crate::auth::Caller;
+use crate::cors::Cors;
+use crate::guard::{self, Guard};
+use crate::metrics::Metrics;
+use crate::policy::Policy;
 use crate::problem::{self, Refusal, problem};
 use crate::store::Store;
 use crate::time::now_ms;
 use crate::token::{IdError, Ids, Upload};
+use crate::webhook::Webhooks;
 
 /// Entries of one call at most; the contract's client sends far fewer.
 const MOST_ENTRIES: usize = 1000;
@@ -40,44 +51,59 @@ pub(crate) struct Backend {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ids: Ids,
     pub(crate) limits: Limits,
+    pub(crate) policy: Policy,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) webhooks: Option<Arc<Webhooks>>,
 }
 
 impl Backend {
     /// The upload of an id, or the problem with it.
-    fn open(&self, id: &str) -> Result<Upload, Problem> {
-        self.ids.open(id, now_ms()).map_err(|error| match error {
+    fn open(&self, id: &str, caller: &Caller) -> Result<Upload, Problem> {
+        self.open_at(id, caller, now_ms())
+    }
+
+    /// Whether the names of files matter after they are stored; ids are shorter without.
+    fn keeps_names(&self) -> bool {
+        self.policy.download.is_some() || self.webhooks.is_some()
+    }
+
+    fn open_at(&self, id: &str, caller: &Caller, now: u64) -> Result<Upload, Problem> {
+        let upload = self.ids.open(id, now).map_err(|error| match error {
             IdError::Refused => problem::id_refused(),
             IdError::Expired => problem::upload_expired(),
-        })
+        })?;
+        if upload.owner == caller.hash { Ok(upload) } else { Err(problem::id_of_another()) }
     }
 }
 
-/// The routes under the endpoint, for pages of these other origins too.
-pub(crate) fn router(backend: Backend, allow_origin: Vec<HeaderValue>) -> Router {
-    let router = Router::new()
+/// The routes under the endpoint, for pages of other origins as `cors` says.
+pub(crate) fn router(backend: Backend, guard: Guard, cors: Cors) -> Router {
+    let mut router = Router::new()
         .route("/create", post(create::create))
         .route("/sign", post(sign::sign))
         .route("/list", post(list::list))
         .route("/complete", post(complete::complete))
-        .route("/abort", post(abort::abort))
+        .route("/abort", post(abort::abort));
+    if backend.policy.allow_delete {
+        router = router.route("/objects/{id}", delete(objects::delete).fallback(only_delete));
+    }
+    let router = router
+        // The routes only: that there is nothing else is no secret.
+        .route_layer(from_fn_with_state(Arc::new(guard), guard::guard))
         .fallback(no_such_route)
         .method_not_allowed_fallback(only_post)
+        .layer(from_fn_with_state(Arc::clone(&backend.metrics), access::log))
         .with_state(Arc::new(backend))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(SetResponseHeaderLayer::overriding(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ));
-    if allow_origin.is_empty() { router } else { router.layer(cors(allow_origin)) }
-}
-
-fn cors(allow_origin: Vec<HeaderValue>) -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(allow_origin)
-        .allow_methods([Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
-        .expose_headers([header::RETRY_AFTER])
-        .max_age(std::time::Duration::from_mins(50))
+    // Outermost, so that refusals too can be read by the page.
+    match cors.layer() {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
 }
 
 /// Also the answer to everything outside the contract, when no page is served.
@@ -92,13 +118,19 @@ async fn only_post() -> impl IntoResponse {
     ([(header::ALLOW, "POST")], Refusal(problem))
 }
 
+async fn only_delete() -> impl IntoResponse {
+    let problem = Problem { status: 405, ..problem::bad_request("This route takes DELETE only.") };
+    ([(header::ALLOW, "DELETE")], Refusal(problem))
+}
+
 /// A request of the contract, or the refusal that tells which field is wrong.
 struct Asked<T>(T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Entries> FromRequest<S> for Asked<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let notes = request.extensions().get::<Notes>().cloned();
         // A page of another origin cannot send this type without a preflight, which keeps it from using a
         // person's cookies or network position.
         if !is_json(request.headers()) {
@@ -117,11 +149,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
             Err(_) => return Err(problem::bad_request("The request broke off. Send it again.").into()),
         };
         let mut json = serde_json::Deserializer::from_slice(&body);
-        let Object(asked) =
+        let Object(asked): Object<T> =
             serde_path_to_error::deserialize(&mut json).map_err(|error| Refusal(wrong_json(&error)))?;
+        if let Some(notes) = notes {
+            notes.set_entries(asked.entries());
+        }
         json.end()
             .map_err(|_| Refusal(problem::bad_request("Something follows the JSON of the request.")))?;
         Ok(Self(asked))
+    }
+}
+
+/// How many things a request is about.
+trait Entries {
+    fn entries(&self) -> usize;
+}
+
+macro_rules! entries {
+    ($($request:ty: $field:ident),*) => {
+        $(impl Entries for $request {
+            fn entries(&self) -> usize {
+                self.$field.len()
+            }
+        })*
+    };
+}
+
+entries!(CreateRequest: files, SignRequest: uploads, CompleteRequest: uploads, AbortRequest: ids);
+
+impl Entries for ListRequest {
+    fn entries(&self) -> usize {
+        1
     }
 }
 

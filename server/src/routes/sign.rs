@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_core::protocol::{
     Grant, Limits, Problem, SignAnswer, SignOutcome, SignPart, SignRequest, SignUpload,
@@ -12,6 +12,7 @@ use windlass_core::protocol::{
 
 use super::create::grant_whole;
 use super::{AT_ONCE, Asked, Backend, at_most, once};
+use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -19,15 +20,19 @@ use crate::token::Upload;
 
 pub(super) async fn sign(
     State(backend): State<Arc<Backend>>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<SignRequest>,
 ) -> Result<Json<SignAnswer>, Refusal> {
     at_most(asked.uploads.len(), "uploads")?;
     at_most(asked.uploads.iter().map(|upload| upload.parts.len()).sum(), "parts")?;
     once(asked.uploads.iter().map(|upload| upload.id.as_str()), "id", "uploads")?;
-    let joined = joined(&backend, &asked.uploads).await?;
+    let joined = joined(&backend, &caller, &asked.uploads).await?;
     let one = move |SignUpload { id, parts }| {
-        let granted =
-            if joined.contains(&id) { Err(problem::upload_gone()) } else { grants(&backend, &id, &parts) };
+        let granted = if joined.contains(&id) {
+            Err(problem::upload_gone())
+        } else {
+            grants(&backend, &caller, &id, &parts)
+        };
         match granted {
             Ok(parts) => SignOutcome { id, parts, problem: None },
             Err(problem) => SignOutcome { id, parts: Vec::new(), problem: Some(problem) },
@@ -40,12 +45,17 @@ pub(super) async fn sign(
 }
 
 /// The ids of those that are objects already, where that has to be asked: a grant could overwrite them.
-async fn joined(backend: &Backend, asked: &[SignUpload]) -> Result<HashSet<String>, Refusal> {
+async fn joined(
+    backend: &Backend,
+    caller: &Caller,
+    asked: &[SignUpload],
+) -> Result<HashSet<String>, Refusal> {
     if !backend.store.grants_outlive_joining() {
         return Ok(HashSet::new());
     }
     // What is wrong with an id is told with its grants.
-    let opened = asked.iter().filter_map(|upload| Some((upload.id.clone(), backend.open(&upload.id).ok()?)));
+    let opened =
+        asked.iter().filter_map(|upload| Some((upload.id.clone(), backend.open(&upload.id, caller).ok()?)));
     let multipart: Vec<_> = opened.filter(|(_, upload)| upload.store_id.is_some()).collect();
     let look = |(id, upload): (String, Upload)| async move {
         Ok(backend.store.head(&upload.key).await?.map(|_| id))
@@ -59,8 +69,8 @@ async fn joined(backend: &Backend, asked: &[SignUpload]) -> Result<HashSet<Strin
 }
 
 /// All of the parts, or the problem with the first that cannot be one of the file's.
-fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>, Problem> {
-    let upload = backend.open(id)?;
+fn grants(backend: &Backend, caller: &Caller, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>, Problem> {
+    let upload = backend.open(id, caller)?;
     let mut seen = HashSet::new();
     if let Some(SignPart { number, .. }) = parts.iter().find(|part| !seen.insert(part.number)) {
         return Err(problem::bad_parts(format!("Part {number} is asked for twice. Name every part once.")));
@@ -74,7 +84,9 @@ fn grants(backend: &Backend, id: &str, parts: &[SignPart]) -> Result<Vec<Grant>,
         };
         granted.map_err(|error| error.problem())
     };
-    parts.iter().map(one).collect()
+    let granted: Vec<_> = parts.iter().map(one).collect::<Result<_, _>>()?;
+    backend.metrics.signed(granted.len());
+    Ok(granted)
 }
 
 /// Whether a file of this size can have such a part.
@@ -112,7 +124,7 @@ mod tests {
     const LIMITS: Limits = Provider::S3.limits();
 
     fn upload(size: u64, store_id: Option<String>) -> Upload {
-        Upload { key: String::new(), store_id, size, content_type: String::new(), expires_at: 0 }
+        Upload { store_id, size, ..Upload::default() }
     }
 
     proptest! {

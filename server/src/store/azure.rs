@@ -18,7 +18,9 @@ use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::http::{Call, Http, JOIN, header};
 use super::sas::Account;
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant, xml};
+use super::{
+    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant, xml,
+};
 use crate::config::ConfigError;
 
 /// Parts on a page of a list: an answer should not be megabytes.
@@ -192,8 +194,17 @@ impl Store for AzureStore {
         if status.is_success() || is_over { Ok(()) } else { Err(StoreError::from_answer(status, "")) }
     }
 
+    /// Blocks that nobody has joined are dropped a week after the last one came ("Put Block", remarks).
+    async fn open_uploads(&self, _prefix: &str, _after: Option<&Marker>) -> Result<Option<UploadPage>> {
+        Ok(None)
+    }
+
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
         self.http.head(self.own(key, &[], "r")).await
+    }
+
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
+        Ok(self.url(&self.outside, key, &[("rscd", disposition)], "r", lifetime))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -278,6 +289,18 @@ mod tests {
         let header = |name| whole.headers.get(name).map(String::as_str);
         assert_eq!(header("x-ms-blob-type"), Some("BlockBlob"));
         assert_eq!(header("x-ms-blob-content-type"), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_download_is_named_and_reads_only() {
+        let url =
+            store().download_url("k/a", "attachment; filename=\"a b\"", Duration::from_mins(2)).unwrap();
+        let text = url.as_str();
+        assert!(
+            text.starts_with("https://acct.example/box/k/a?rscd=attachment%3B+filename%3D%22a+b%22&"),
+            "{text}"
+        );
+        assert!(text.contains("&sp=r&"), "{text}");
     }
 
     #[test]

@@ -15,7 +15,10 @@ use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::goog4::{Request, ServiceAccount};
 use super::http::{Call, Http, JOIN};
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant, xml};
+use super::{
+    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
+    uploads, xml,
+};
 use crate::config::ConfigError;
 
 /// A bucket and the key of an account that may write to it.
@@ -45,7 +48,8 @@ impl GcsStore {
     }
 
     fn url(&self, origin: &str, key: &str, what: What<'_>, lifetime: Duration) -> Result<Url> {
-        let path = format!("/{}/{key}", self.bucket);
+        let path =
+            if key.is_empty() { format!("/{}", self.bucket) } else { format!("/{}/{key}", self.bucket) };
         let What { method, query, headers } = what;
         let request = Request { method, origin, path: &path, query, headers };
         let url = self.account.sign(request, Timestamp::now(), lifetime);
@@ -145,9 +149,21 @@ impl Store for GcsStore {
         freed(self.ask(upload.key, what, Call::new(Method::DELETE)).await)
     }
 
+    async fn open_uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Option<UploadPage>> {
+        let query = uploads::query(prefix, after);
+        let what = What { method: "GET", query: &query, ..What::default() };
+        let body = self.ask("", what, Call::new(Method::GET)).await?;
+        uploads::page(&body).map(Some)
+    }
+
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
         let what = What { method: "HEAD", ..What::default() };
         self.http.head(self.url(&self.inside, key, what, OWN)?).await
+    }
+
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
+        let query = &[("response-content-disposition", disposition)];
+        self.url(&self.outside, key, What { method: "GET", query, ..What::default() }, lifetime)
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -203,6 +219,19 @@ mod tests {
         assert!(whole.url.reveal().contains(signed), "{}", whole.url.reveal());
         assert_eq!(whole.headers.get("x-goog-content-length-range").map(String::as_str), Some("7,7"));
         assert_eq!(whole.headers.get("content-type").map(String::as_str), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_download_is_named_and_the_name_is_signed() {
+        let url =
+            store().download_url("k/a", "attachment; filename=\"a b\"", Duration::from_mins(2)).unwrap();
+        let text = url.as_str();
+        assert!(
+            text.contains("X-Goog-Expires=120&") && text.contains("X-Goog-SignedHeaders=host&"),
+            "{text}"
+        );
+        let named = "&response-content-disposition=attachment%3B%20filename%3D%22a%20b%22&X-Goog-Signature=";
+        assert!(text.contains(named), "{text}");
     }
 
     #[test]

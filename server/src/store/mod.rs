@@ -10,6 +10,7 @@ mod goog4;
 mod http;
 mod s3;
 mod sas;
+mod uploads;
 mod xml;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) use gcs::GcsStore;
 pub use goog4::ServiceAccount;
 pub(crate) use s3::S3Store;
 pub use sas::Account;
+pub(crate) use uploads::{Marker, OpenUpload, UploadPage};
 
 /// How long the server's own presigned calls are good for.
 const OWN: Duration = Duration::from_mins(5);
@@ -104,8 +106,15 @@ pub(crate) trait Store: Send + Sync {
     /// Gives an upload up; one that is unknown is given up already, and one that has become an object stays.
     async fn abort(&self, upload: Multipart<'_>) -> Result<()>;
 
+    /// A page of the uploads in parts that nobody has ended, of keys that begin with `prefix`; `None` where the store drops
+    /// them by itself.
+    async fn open_uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Option<UploadPage>>;
+
     /// The object under this key, if there is one.
     async fn head(&self, key: &str) -> Result<Option<Stored>>;
+
+    /// A URL that reads the object for `lifetime`, answered with this `Content-Disposition` (RFC 6266).
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url>;
 
     /// Deletes the object under this key, if there is one.
     async fn delete(&self, key: &str) -> Result<()>;

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use reqwest::Method;
+use reqwest::{Method, Url};
 use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action};
 use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, ListedPart, Provider};
 
 use super::http::{Call, Http, JOIN};
-use super::{Multipart, OWN, PartPage, Result, Store, StoreError, Stored, freed, put_grant};
+use super::{
+    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
+    uploads,
+};
 use crate::config::ConfigError;
 
 /// The store and the keys to it.
@@ -135,8 +138,24 @@ impl Store for S3Store {
         freed(self.http.text(Call::new(Method::DELETE), action.sign(OWN)).await)
     }
 
+    async fn open_uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Option<UploadPage>> {
+        // A GET of the bucket itself; rusty-s3 has no such action.
+        let mut action = self.inside.get_object(Some(&self.credentials), "");
+        for (name, value) in uploads::query(prefix, after) {
+            action.query_mut().insert(name, value.to_owned());
+        }
+        let body = self.http.text(Call::new(Method::GET), action.sign(OWN)).await?;
+        uploads::page(&body).map(Some)
+    }
+
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
         self.http.head(self.inside.head_object(Some(&self.credentials), key).sign(OWN)).await
+    }
+
+    fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
+        let mut action = self.outside.get_object(Some(&self.credentials), key);
+        action.query_mut().insert("response-content-disposition", disposition.to_owned());
+        Ok(action.sign(lifetime))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -205,6 +224,18 @@ mod tests {
         let grant = store().grant_object("k/a", 0, "text/plain", until).unwrap();
         assert!(grant.expires_at <= until && grant.url.reveal().contains("X-Amz-Expires=10&"));
         assert_eq!(grant.headers.get("content-type").map(String::as_str), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_download_is_named_and_the_name_is_signed() {
+        let url =
+            store().download_url("k/a", "attachment; filename=\"a b\"", Duration::from_mins(2)).unwrap();
+        let text = url.as_str();
+        assert!(text.starts_with("https://outside/b/k/a?") && text.contains("X-Amz-Expires=120&"), "{text}");
+        assert!(
+            text.contains("response-content-disposition=attachment%3B%20filename%3D%22a%20b%22"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

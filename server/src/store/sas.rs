@@ -35,7 +35,8 @@ impl Account {
     /// Adds a signature to the URL of a blob that allows what the `permissions` say (`r`, `w`, `d`), until `now` plus
     /// `lifetime`.
     ///
-    /// It binds the blob, the time and the permissions, and nothing else: not the block, not its length.
+    /// It binds the blob, the time, the permissions and an `rscd` of the URL (the `Content-Disposition` of the answer),
+    /// and nothing else: not the block, not its length.
     pub(super) fn sign(
         &self,
         mut url: Url,
@@ -49,10 +50,28 @@ impl Account {
         let expiry = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let protocol = if url.scheme() == "https" { "https" } else { "https,http" };
         let resource = format!("/blob/{}/{container}/{blob}", self.name);
+        let named = url.query_pairs().find(|(name, _)| name == "rscd");
+        let named = named.map(|(_, value)| value.into_owned()).unwrap_or_default();
         // Permissions, start, expiry, resource, identifier, IP, protocol, version, kind of resource, snapshot, encryption
         // scope, and five headers of answers.
-        let fields =
-            [permissions, "", &expiry, &resource, "", "", protocol, VERSION, "b", "", "", "", "", "", "", ""];
+        let fields = [
+            permissions,
+            "",
+            &expiry,
+            &resource,
+            "",
+            "",
+            protocol,
+            VERSION,
+            "b",
+            "",
+            "",
+            "",
+            &named,
+            "",
+            "",
+            "",
+        ];
         let signature = self.tag(&fields.join("\n"));
         url.query_pairs_mut().extend_pairs([
             ("sv", VERSION),
@@ -92,7 +111,10 @@ mod tests {
             let signed = account.sign(url.clone(), "c", blob, permissions, now, Duration::from_secs(seconds));
             signed.query_pairs().find(|(name, _)| name == "sig").unwrap().1.into_owned()
         };
-        let all = [sign("k", "w", 60), sign("l", "w", 60), sign("k", "r", 60), sign("k", "w", 61)];
+        let named: Url = "https://name.blob.core.windows.net/c/k?rscd=attachment".parse().unwrap();
+        let named = account.sign(named, "c", "k", "w", now, Duration::from_mins(1));
+        let named = named.query_pairs().find(|(name, _)| name == "sig").unwrap().1.into_owned();
+        let all = [named, sign("k", "w", 60), sign("l", "w", 60), sign("k", "r", 60), sign("k", "w", 61)];
         for (at, one) in all.iter().enumerate() {
             assert_eq!(one.len(), 44);
             assert!(!all[at + 1..].contains(one));

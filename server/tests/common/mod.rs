@@ -4,7 +4,10 @@
 
 use std::path::PathBuf;
 
-use reqwest::{Client, Method, Response};
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use reqwest::{Client, Method, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,6 +27,8 @@ pub(crate) struct Stand {
     pub(crate) running: Running,
     pub(crate) http: Client,
     pub(crate) folder: TempDir,
+    /// Headers of whoever sits before the page.
+    pub(crate) headers: HeaderMap,
 }
 
 pub(crate) fn secret() -> Secret {
@@ -40,7 +45,7 @@ pub(crate) async fn stand_with(change: impl FnOnce(&mut Config)) -> Stand {
     change(&mut config);
     let running = start(config).await.unwrap();
     let http = Client::builder().tls_certs_only([]).build().unwrap();
-    Stand { running, http, folder }
+    Stand { running, http, folder, headers: HeaderMap::default() }
 }
 
 /// Bytes that differ everywhere, so that a misplaced part shows.
@@ -60,10 +65,10 @@ pub(crate) fn file(name: &str, size: u64) -> NewFile {
 impl Stand {
     /// The same folder under a new server.
     pub(crate) async fn restart(self) -> Self {
-        let Self { running, http, folder } = self;
+        let Self { running, http, folder, headers } = self;
         running.shutdown().await;
         let config = Config { secret: Some(secret()), ..Config::embedded(folder.path()) };
-        Self { running: start(config).await.unwrap(), http, folder }
+        Self { running: start(config).await.unwrap(), http, folder, headers }
     }
 
     pub(crate) fn url(&self, route: &str) -> String {
@@ -87,6 +92,7 @@ impl Stand {
 
     pub(crate) async fn post(&self, route: &str, body: impl Into<reqwest::Body>) -> Response {
         let request = self.http.post(self.url(route)).header("content-type", "application/json");
+        let request = request.headers(self.headers.clone());
         request.body(body).send().await.unwrap()
     }
 
@@ -127,6 +133,19 @@ impl Stand {
         let answer: CompleteAnswer =
             self.answer("complete", &CompleteRequest { uploads: vec![upload] }).await;
         answer.objects.into_iter().next().unwrap()
+    }
+
+    pub(crate) fn sign_in(&mut self, token: &str) {
+        self.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+
+    /// The status of `create`, its code, and what it says about signing in.
+    pub(crate) async fn knock(&self) -> (u16, String, String) {
+        let answer = self.post("create", "{\"files\":[]}").await;
+        let status = answer.status().as_u16();
+        let header = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        (status, body["code"].as_str().unwrap_or_default().to_owned(), header.unwrap_or_default())
     }
 
     pub(crate) async fn abort(&self, id: &str) -> u16 {
@@ -177,4 +196,16 @@ pub(crate) fn tagged(etags: &[String]) -> Vec<(u32, Option<&str>)> {
 
 pub(crate) fn untagged(count: u32) -> Vec<(u32, Option<&'static str>)> {
     (1..=count).map(|number| (number, None)).collect()
+}
+
+/// A server of somebody else's, answering `GET /`.
+pub(crate) async fn other_server<F>(answer: F) -> Url
+where
+    F: Fn(HeaderMap) -> (StatusCode, String) + Clone + Send + Sync + 'static,
+{
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let router = Router::new().route("/", get(move |headers: HeaderMap| async move { answer(headers) }));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
 }

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub secure_page: bool,
     /// `--grant-seconds`.
     pub grant_seconds: Option<u64>,
+    /// How far the server's clock is behind everybody else's.
+    pub seconds_behind: u64,
     /// The bytes go through the fault proxy also where the store is another than the server's own.
     pub proxied: bool,
     /// `--virtual-host`, at a name of the loopback.
@@ -69,13 +71,20 @@ impl World {
         let front = if options.secure_page { Proxy::start_http2().await? } else { Proxy::start().await? };
         let store = if options.http2 { Proxy::start_http2().await? } else { Proxy::start().await? };
         let mut server = server_command(dir.path(), &data, options.disk_mib).await?;
-        server.args(["--listen", "127.0.0.1:0"]).arg("--page").arg(env_path("WINDLASS_PAGE_DIR")?);
+        server
+            .args(["--allow-anonymous", "--listen", "127.0.0.1:0"])
+            .arg("--page")
+            .arg(env_path("WINDLASS_PAGE_DIR")?);
         server.args(["--allow-origin", &front.url()]);
         if let Some(bytes) = options.max_size {
             server.args(["--max-size", &bytes.to_string()]);
         }
         if let Some(seconds) = options.grant_seconds {
             server.args(["--grant-seconds", &seconds.to_string()]);
+        }
+        if options.seconds_behind > 0 {
+            server.env("LD_PRELOAD", env_path("WINDLASS_FAKETIME")?);
+            server.env("FAKETIME", format!("-{}s", options.seconds_behind));
         }
         if options.store == Store::Embedded {
             let store_addr = SocketAddr::from(([127, 0, 0, 1], free_port().await?));

@@ -1,5 +1,7 @@
 //! Debian's packages: the browsers for the tests, and a Rust with a wasm target where rustup has none.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +25,18 @@ pub(crate) fn missing_browsers() -> Vec<&'static str> {
 /// Installs the three browsers and their drivers where they are missing.
 pub(crate) fn browsers() -> Result<()> {
     install("Installing the browsers from Debian", &missing_browsers())
+}
+
+/// The library that sets a program's clock wrong.
+pub(crate) fn faketime() -> Result<PathBuf> {
+    let found = || {
+        let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|path| path.is_file())
+    };
+    if found().is_none() {
+        install("Installing libfaketime from Debian", &["libfaketime"])?;
+    }
+    found().context("libfaketime is not where Debian puts it")
 }
 
 /// Installs `packages`; nothing happens when the list is empty.

@@ -51,6 +51,7 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     package(place, Profile::Web)?;
     package(place, Profile::Dev)?;
     debian::browsers()?;
+    debian::faketime()?;
     rust::lint_tools()?;
     rust::geckodriver(place)?;
     rust::wasm_test_runner(place)?;

@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place, _: &[OsString]) -> Result<Outcome> {
     let script = folder.join("contract.py");
     fs::write(&script, SCRIPT)?;
     let mut command = bound_to_us(&server);
-    command.args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.join("data"));
+    command.args(["--allow-anonymous", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("data"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(folder.join("server.log"))?);
     let mut running = Running::start(&mut command)?;
     let output = running.child.stdout.take().context("the server has no output")?;

@@ -133,6 +133,7 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     command.env("WINDLASS_TOOLS", &place.tools).env("WINDLASS_LOCALSTACK_PYTHON", localstack.python);
     command.env("WINDLASS_LOCALSTACK_SHIM", localstack.shim).env("WINDLASS_AZURITE", azurite);
     command.env("WINDLASS_GCS_EMULATOR", python::gcs_emulator(place)?);
+    command.env("WINDLASS_FAKETIME", debian::faketime()?);
     add_engines(place, &mut command)?;
     if recipes::are_asked_for(filter) {
         command.env("WINDLASS_RECIPES", recipes::prepare(place)?);

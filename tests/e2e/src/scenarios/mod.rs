@@ -111,6 +111,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         at!(Ceph, tamper::told_of_silence, "ceph_tampered_grants", 240, &[Engine::Chromium]),
         at!(Garage, tamper::told_or_not, "garage_tampered_grants", 240, &[Engine::Firefox]),
         // No browser is asked anything; the table is the same whichever runs beside it.
+        // A grant lives a minute at least, and has to be over.
         scenario!(tamper::table, "tamper_table", 180, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
