@@ -1,9 +1,13 @@
-//! A backend that speaks the contract (`windlass_core::protocol`) over HTTP.
+//! A backend that speaks the contract (`windlass_core::protocol`) over HTTP, or by functions of the page.
 
 use std::fmt;
 
-use gloo_net::http::{Request as HttpRequest, Response};
-use web_sys::{AbortController, RequestCredentials};
+use js_sys::{Function, Promise};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortController, AbortSignal, Headers, Request as HttpRequest, RequestCredentials, RequestInit, Response,
+};
 use windlass_core::machine::{Answer, Request};
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
@@ -22,6 +26,9 @@ pub struct Http {
     pub headers: Map<String, String>,
     /// Whether cookies go to a backend on another origin.
     pub with_credentials: bool,
+    /// Asked in place of the endpoint: with a route's name, the request as JSON and an `AbortSignal`. It promises a
+    /// `Response`, so that what the page's own functions say is read and checked as if it had come over HTTP.
+    pub function: Option<Function>,
 }
 
 impl fmt::Debug for Http {
@@ -55,20 +62,42 @@ impl Http {
     async fn post(&self, route: Route, json: Json) -> Result<String, CallFailure> {
         let json =
             json::stringify(&json).ok_or_else(|| CallFailure::Malformed("the request is not JSON".into()))?;
-        let unsendable = |_| CallFailure::Malformed("the endpoint or a header is not a valid one".into());
-        let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
-        let credentials =
-            if self.with_credentials { RequestCredentials::Include } else { RequestCredentials::SameOrigin };
-        let stop = Stop(AbortController::new().map_err(|_| CallFailure::NoAnswer)?);
+        let no_answer = |_| CallFailure::NoAnswer;
+        let stop = Stop(AbortController::new().map_err(no_answer)?);
         let signal = stop.0.signal();
-        let mut request = HttpRequest::post(&url).credentials(credentials).abort_signal(Some(&signal));
-        for (name, value) in self.headers.iter() {
-            request = request.header(name, value);
-        }
-        let request = request.header("content-type", "application/json").body(json).map_err(unsendable)?;
-        let response = request.send().await.map_err(|_| CallFailure::NoAnswer)?;
-        let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
+        let promise = match &self.function {
+            Some(function) => function
+                .call3(&JsValue::NULL, &route.path().into(), &json.into(), &signal)
+                .map_err(no_answer)?
+                .unchecked_into(),
+            None => self
+                .fetch(route, &json.into(), &signal)
+                .map_err(|_| CallFailure::Malformed("the endpoint or a header is not a valid one".into()))?,
+        };
+        let response: Response = JsFuture::from(promise).await.map_err(no_answer)?.unchecked_into();
+        let text = JsFuture::from(response.text().map_err(no_answer)?).await.map_err(no_answer)?;
+        let text = text.as_string().unwrap_or_default();
         if response.ok() { Ok(text) } else { Err(refusal(&response, &text)) }
+    }
+
+    fn fetch(&self, route: Route, json: &JsValue, signal: &AbortSignal) -> Result<Promise, JsValue> {
+        let headers = Headers::new()?;
+        for (name, value) in self.headers.iter() {
+            headers.set(name, value)?;
+        }
+        headers.set("content-type", "application/json")?;
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_headers(&headers);
+        init.set_body(json);
+        init.set_signal(Some(signal));
+        if self.with_credentials {
+            init.set_credentials(RequestCredentials::Include);
+        }
+        let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
+        // Made first, because fetch itself would not tell a URL that is none from a line that is down.
+        let request = HttpRequest::new_with_str_and_init(&url, &init)?;
+        Ok(web_sys::window().ok_or(JsValue::NULL)?.fetch_with_request(&request))
     }
 }
 
@@ -95,6 +124,7 @@ fn decode(route: Route, json: Json) -> Result<Answer, Malformed> {
 fn refusal(response: &Response, text: &str) -> CallFailure {
     // A refusal need not be a problem document: a proxy or a login page says no in its own way.
     let problem = json::parse(text).and_then(|json| Problem::try_from(json).ok()).unwrap_or_default();
-    let retry_after = response.headers().get("retry-after").as_deref().and_then(clock::retry_after);
+    let retry_after =
+        response.headers().get("retry-after").ok().flatten().as_deref().and_then(clock::retry_after);
     CallFailure::Refused { problem: Problem { status: response.status(), ..problem }, retry_after }
 }

@@ -71,12 +71,14 @@ impl LocalStack {
             http: http::client(),
             _dir: dir,
         };
-        store.make_bucket().await?;
+        store.make_bucket(BUCKET, Some(CORS)).await?;
         Ok(store)
     }
 
-    async fn make_bucket(&self) -> Result<()> {
-        let create = self.bucket.create_bucket(&self.credentials).sign(SIGNED_FOR);
+    /// Makes a bucket with this CORS rule, or none.
+    pub(crate) async fn make_bucket(&self, name: &str, cors: Option<&str>) -> Result<()> {
+        let bucket = Bucket::new(self.endpoint.parse()?, UrlStyle::Path, name.to_owned(), REGION)?;
+        let create = bucket.create_bucket(&self.credentials).sign(SIGNED_FOR);
         // The port opens before the S3 service answers.
         for _ in 0..100 {
             if self.http.put(create.as_str()).send().await.is_ok_and(|answer| answer.status().is_success()) {
@@ -84,32 +86,21 @@ impl LocalStack {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        let answer = self.http.put(self.signed(Method::Put, "cors")).body(CORS).send().await?;
+        let action = signed(&bucket, if cors.is_some() { Method::Put } else { Method::Delete }, "cors");
+        let request = match cors {
+            Some(rule) => self.http.put(action).body(rule.to_owned()),
+            None => self.http.delete(action),
+        };
+        let answer = request.send().await?;
         let status = answer.status();
         ensure!(status.is_success(), "LocalStack refused the CORS rule: {status} {}", answer.text().await?);
         Ok(())
     }
 
-    /// Presigns an action on the bucket that rusty-s3 has no type for.
-    fn signed(&self, method: Method, action: &str) -> String {
-        rusty_s3::signing::sign(
-            &jiff::Timestamp::now(),
-            method,
-            self.bucket.object_url(""),
-            ACCESS_KEY,
-            SECRET_KEY,
-            None,
-            REGION,
-            SIGNED_FOR.as_secs(),
-            std::iter::once((action, "")),
-            std::iter::empty::<(&str, &str)>(),
-        )
-        .into()
-    }
-
     /// The keys of multipart uploads that nobody has ended.
     pub(crate) async fn open_uploads(&self) -> Result<Vec<String>> {
-        let answer = self.http.get(self.signed(Method::Get, "uploads")).send().await?.error_for_status()?;
+        let answer =
+            self.http.get(signed(&self.bucket, Method::Get, "uploads")).send().await?.error_for_status()?;
         let text = answer.text().await?;
         ensure!(text.contains("ListMultipartUploadsResult"), "not a list of uploads: {text}");
         Ok(text
@@ -130,4 +121,43 @@ impl LocalStack {
     pub(crate) fn printed(&self) -> Vec<String> {
         self.proc.printed()
     }
+}
+
+/// Presigns an action on a bucket that rusty-s3 has no type for.
+fn signed(bucket: &Bucket, method: Method, action: &str) -> String {
+    let (now, query) = (jiff::Timestamp::now(), [(action, "")]);
+    sign(&now, method, bucket.object_url(""), SIGNED_FOR, &query)
+}
+
+/// The same grant as it was two hours ago, when it was good for a minute.
+pub(crate) fn of_two_hours_ago(grant: &str) -> Result<String> {
+    let mut url = reqwest::Url::parse(grant)?;
+    let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let kept: Vec<_> = query.iter().filter(|(name, _)| !name.starts_with("X-Amz-")).collect();
+    let kept: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    url.set_query(None);
+    let then = jiff::Timestamp::now() - Duration::from_secs(2 * 3600);
+    Ok(sign(&then, Method::Put, url, Duration::from_secs(60), &kept))
+}
+
+fn sign(
+    at: &jiff::Timestamp,
+    method: Method,
+    url: reqwest::Url,
+    good_for: Duration,
+    query: &[(&str, &str)],
+) -> String {
+    rusty_s3::signing::sign(
+        at,
+        method,
+        url,
+        ACCESS_KEY,
+        SECRET_KEY,
+        None,
+        REGION,
+        good_for.as_secs(),
+        query.iter().copied(),
+        std::iter::empty::<(&str, &str)>(),
+    )
+    .into()
 }

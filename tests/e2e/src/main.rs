@@ -6,6 +6,7 @@
 
 mod azurite;
 mod check;
+mod companion;
 mod cx;
 mod engines;
 mod files;

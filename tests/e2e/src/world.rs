@@ -43,6 +43,10 @@ pub(crate) struct Options {
     pub http2: bool,
     /// `--grant-seconds`.
     pub grant_seconds: Option<u64>,
+    /// Another bucket of `LocalStack` than the usual.
+    pub bucket: Option<&'static str>,
+    /// Another secret than `LocalStack`'s.
+    pub secret_key: Option<&'static str>,
 }
 
 /// A running server and what surrounds it. Ends with its owner.
@@ -85,7 +89,7 @@ impl World {
             server.arg("--data").arg(&data);
             server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &store.url()]);
         } else {
-            sign_for(&mut server, lab, options.store).await?;
+            sign_for(&mut server, lab, &options).await?;
         }
         let mut server = Proc::spawn("windlass-server", server)?;
         let addr = server
@@ -204,8 +208,8 @@ async fn server_command(work_dir: &Path, data: &Path, disk_mib: Option<u64>) -> 
 }
 
 /// The store that the run has started, its keys, and a secret, since this server keeps none.
-async fn sign_for(server: &mut Command, lab: &Lab, store: Store) -> Result<()> {
-    match store {
+async fn sign_for(server: &mut Command, lab: &Lab, options: &Options) -> Result<()> {
+    match options.store {
         Store::Embedded => return Ok(()),
         Store::Azurite => {
             let store = lab.azurite().await?;
@@ -219,10 +223,11 @@ async fn sign_for(server: &mut Command, lab: &Lab, store: Store) -> Result<()> {
         }
         Store::LocalStack => {
             let store = lab.localstack().await?;
-            server.args(["--s3-endpoint", &store.endpoint, "--bucket", localstack::BUCKET]);
+            server.args(["--s3-endpoint", &store.endpoint]);
+            server.args(["--bucket", options.bucket.unwrap_or(localstack::BUCKET)]);
             server.args(["--region", localstack::REGION]);
             server.env("AWS_ACCESS_KEY_ID", localstack::ACCESS_KEY);
-            server.env("AWS_SECRET_ACCESS_KEY", localstack::SECRET_KEY);
+            server.env("AWS_SECRET_ACCESS_KEY", options.secret_key.unwrap_or(localstack::SECRET_KEY));
         }
     }
     server.env("WINDLASS_SECRET", "only for the end-to-end tests");

@@ -53,5 +53,6 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     node::typescript(place)?;
     python::localstack(place)?;
     node::azurite(place)?;
+    node::companion(place)?;
     Ok(())
 }

@@ -125,12 +125,14 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     let toolchain = setup::package(place, Profile::Web)?;
     rust::geckodriver(place)?;
     let (localstack, azurite) = (python::localstack(place)?, node::azurite(place)?);
+    let companion = node::companion(place)?;
     let server = demo::build(place, &toolchain)?;
     let mut command = cargo(&place.root);
     command.args(["run", "--quiet", "--package", "windlass-e2e", "--ignore-rust-version", "--"]).args(filter);
     command.env("WINDLASS_SERVER_BIN", server).env("WINDLASS_PAGE_DIR", page::dir(place));
     command.env("WINDLASS_TOOLS", &place.tools).env("WINDLASS_LOCALSTACK_PYTHON", localstack.python);
     command.env("WINDLASS_LOCALSTACK_SHIM", localstack.shim).env("WINDLASS_AZURITE", azurite);
+    command.env("WINDLASS_COMPANION", companion);
     live("Uploading in real browsers", &mut command)?;
     Ok(Outcome::Passed)
 }
