@@ -217,7 +217,9 @@ impl Inner {
                     handle.abort();
                 }
             }
-            Effect::Put { put, file, range, grant } => self.put(put, file, &range, &grant),
+            Effect::Put { put, file, range, grant, watched } => {
+                self.put(put, file, &range, &grant, watched);
+            }
             Effect::AbortPut(put) => {
                 // Taken out first: dropping it may call back into us.
                 let put = self.puts.borrow_mut().remove(&put);
@@ -249,7 +251,7 @@ impl Inner {
         });
     }
 
-    fn put(self: &Rc<Self>, put: PutId, file: FileId, range: &Range<u64>, grant: &Grant) {
+    fn put(self: &Rc<Self>, put: PutId, file: FileId, range: &Range<u64>, grant: &Grant, watched: bool) {
         let body = self.files.borrow().get(&file).and_then(|file| files::slice(file, range).ok());
         let Some(body) = body else {
             self.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
@@ -268,7 +270,7 @@ impl Inner {
                 drop(over);
             }
         };
-        match Put::send(grant, &body, moved, ended) {
+        match Put::send(grant, &body, watched, moved, ended) {
             Ok(sent) => drop(self.puts.borrow_mut().insert(put, sent)),
             Err(failure) => self.tell(Event::PutEnded { put, result: Err(failure) }),
         }

@@ -12,3 +12,8 @@ pub mod js;
 pub mod json;
 #[cfg(feature = "ui")]
 pub mod ui;
+
+/// 2 KB less on its way to a phone than the standard library's.
+#[cfg(all(target_arch = "wasm32", any(feature = "headless", feature = "ui")))]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();

@@ -17,10 +17,13 @@ export interface Problem {
 /** A presigned request for one part. Its URL is a secret. */
 export interface Grant {
   number: number;
-  method: 'PUT';
+  /** `POST` is a form, for an upload in a single request only. */
+  method: 'PUT' | 'POST';
   url: string;
   /** Exactly the headers that were signed and that the page has to send. */
   headers?: Record<string, string>;
+  /** The form's fields in front of the file, for `POST`. */
+  fields?: Record<string, string>;
   expiresAt: number;
 }
 
@@ -48,11 +51,11 @@ export interface StartedUpload {
   id: string;
   provider: Provider;
   key: string;
-  method: 'single' | 'multipart';
+  method: 'single' | 'multipart' | 'resumable';
   /** Bytes of every part but the last; without it the page chooses. */
   partSize?: number;
   limits?: Limits;
-  /** Grants of the first parts; of `single` the one there is. */
+  /** Grants of the first parts; of `single` and `resumable` the one there is. */
   parts?: Grant[];
   expiresAt?: number;
 }

@@ -4,7 +4,7 @@
 //!
 //! | What happened | Verdict | What is done |
 //! |---|---|---|
-//! | no answer, an abort by the browser, no byte for too long | temporary | sent again; from the second time on signed anew, since some stores hide a refusal |
+//! | no answer, an abort by the browser, no byte for too long, a session (308) that has no more bytes than before | temporary | sent again; from the second time on signed anew, since some stores hide a refusal |
 //! | 408, 425, 429, 5xx; 400 with `RequestTimeout` or `IncompleteBody` | temporary | sent again, not before `Retry-After` |
 //! | other 400, 401, 403 (`AccessDenied`, `RequestTimeTooSkewed`, `AuthenticationFailed`, `ExpiredToken`, `SignatureDoesNotMatch`) | temporary | signed anew at once, with all grants of its age; refused three times in a row it is exhausted |
 //! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |
@@ -92,6 +92,8 @@ pub enum PutFailure {
     Aborted,
     /// No byte moved for too long.
     Stalled,
+    /// The store's session has not got all bytes yet (308): its `Range` header, if it has any.
+    Incomplete(Option<String>),
     /// The grant cannot be made into a request: a URL or header the browser does not take.
     Unsendable,
     /// The store said no.
@@ -131,7 +133,8 @@ impl PutFailure {
             _ => None,
         };
         let (remedy, kind, status) = match self {
-            Self::NoAnswer | Self::Aborted | Self::Stalled => {
+            // A session that has no more than before got an empty body, or one that broke off.
+            Self::NoAnswer | Self::Aborted | Self::Stalled | Self::Incomplete(_) => {
                 (Remedy::Resend, Kind::Network, Status::Temporary)
             }
             Self::Unsendable => (Remedy::Fail, Kind::BadAnswer, Status::Permanent),

@@ -69,11 +69,11 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{GrantMethod, SecretUrl};
+    use crate::protocol::SecretUrl;
 
     fn grant(number: u32, expires_at: u64) -> Grant {
         let url = SecretUrl::new("https://store.example/part");
-        Grant { number, method: GrantMethod::Put, url, headers: Map::new(), expires_at }
+        Grant::put(number, url, Map::new(), expires_at)
     }
 
     /// Until when a grant of `left` milliseconds is used for a part that takes `takes`.

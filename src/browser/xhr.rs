@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, ProgressEvent, XmlHttpRequest};
+use web_sys::{Blob, FormData, ProgressEvent, XmlHttpRequest};
 use windlass_core::machine::Stored;
-use windlass_core::protocol::Grant;
+use windlass_core::protocol::{Grant, GrantMethod};
 use windlass_core::retry::PutFailure;
 
 use super::clock;
@@ -31,11 +31,12 @@ impl std::fmt::Debug for Put {
 }
 
 impl Put {
-    /// Sends `body` as `grant` allows. `moved` is called for every progress event, of which there can be very many;
-    /// `ended` once.
+    /// Sends `body` as `grant` allows. `moved` is called for every progress event, of which there can be very many, if it
+    /// is `watched`; `ended` once.
     pub fn send(
         grant: &Grant,
         body: &Blob,
+        watched: bool,
         moved: impl Fn() + 'static,
         ended: impl Fn(Result<Stored, PutFailure>) + 'static,
     ) -> Result<Self, PutFailure> {
@@ -53,11 +54,11 @@ impl Put {
             Closure::new(move |event: web_sys::Event| ended(outcome(&xhr, &event.type_())))
         };
         let put = Self { xhr, loaded, told: Cell::new(0), on_progress, on_end };
-        put.start(grant, body).map_err(|_| PutFailure::Unsendable)?;
+        put.start(grant, body, watched).map_err(|_| PutFailure::Unsendable)?;
         Ok(put)
     }
 
-    fn start(&self, grant: &Grant, body: &Blob) -> Result<(), JsValue> {
+    fn start(&self, grant: &Grant, body: &Blob, watched: bool) -> Result<(), JsValue> {
         self.xhr.open(grant.method.as_str(), grant.url.reveal())?;
         for (name, value) in grant.headers.iter() {
             self.xhr.set_request_header(name, value)?;
@@ -66,8 +67,19 @@ impl Put {
         self.xhr.set_onload(Some(on_end));
         self.xhr.set_onerror(Some(on_end));
         self.xhr.set_onabort(Some(on_end));
-        self.xhr.upload()?.set_onprogress(Some(self.on_progress.as_ref().unchecked_ref()));
-        self.xhr.send_with_opt_blob(Some(body))
+        if watched {
+            self.xhr.upload()?.set_onprogress(Some(self.on_progress.as_ref().unchecked_ref()));
+        }
+        if grant.method == GrantMethod::Put {
+            return self.xhr.send_with_opt_blob(Some(body));
+        }
+        let form = FormData::new()?;
+        for (name, value) in grant.fields.iter() {
+            form.append_with_str(name, value)?;
+        }
+        // The stores ignore what comes after the file.
+        form.append_with_blob("file", body)?;
+        self.xhr.send_with_opt_form_data(Some(&form))
     }
 
     /// Bytes that have left, if that is news since this was last asked.
@@ -96,6 +108,7 @@ fn outcome(xhr: &XmlHttpRequest, event: &str) -> Result<Stored, PutFailure> {
         ("abort", _) => Err(PutFailure::Aborted),
         ("error", _) | (_, 0) => Err(PutFailure::NoAnswer),
         (_, 200..=299) => Ok(Stored { etag: header(xhr, "etag") }),
+        (_, 308) => Err(PutFailure::Incomplete(header(xhr, "range"))),
         _ => {
             let mut body = xhr.response_text().ok().flatten().unwrap_or_default();
             body.truncate(body.floor_char_boundary(BODY_BYTES));

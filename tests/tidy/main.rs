@@ -7,6 +7,7 @@
 
 mod packages;
 mod panics;
+mod recipes;
 mod rooms;
 mod source;
 mod text;

@@ -181,7 +181,10 @@ impl Machine {
                 continue;
             };
             let Some(remote) = upload.remote.as_mut().filter(|remote| remote.id == id) else { continue };
-            match outcome.map_or_else(|| Err(missing(Route::Sign)), |outcome| granted(&numbers, outcome)) {
+            match outcome.map_or_else(
+                || Err(missing(Route::Sign)),
+                |outcome| granted(&numbers, outcome, remote.method),
+            ) {
                 Ok(grants) => {
                     for grant in grants {
                         let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));

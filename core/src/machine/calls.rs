@@ -4,8 +4,8 @@ use super::Machine;
 use super::event::{CallId, Effect, FileId, Request};
 use super::upload::{Phase, Upload};
 use crate::protocol::{
-    AbortRequest, CompleteRequest, CompleteUpload, CreateRequest, ListRequest, Route, SignPart, SignRequest,
-    SignUpload,
+    AbortRequest, CompleteRequest, CompleteUpload, CreateRequest, ListRequest, Method, Route, SignPart,
+    SignRequest, SignUpload,
 };
 use crate::retry::CallFailure;
 
@@ -161,9 +161,7 @@ impl Machine {
         };
         let at_hand: usize = sending()
             .filter_map(|(_, upload)| upload.remote.as_ref())
-            .map(|remote| {
-                remote.grants.usable(now).filter(|number| remote.parts.todo.contains_key(number)).count()
-            })
+            .map(|remote| remote.ready(now).count())
             .sum();
         if at_hand >= slots * WINDOW_LOW {
             return false;
@@ -175,8 +173,7 @@ impl Machine {
         let share = (room / sending().count().max(1)).max(1);
         for (file, upload) in sending() {
             let Some(remote) = &upload.remote else { continue };
-            let lacking = remote.parts.todo.keys().filter(|number| !remote.grants.has(**number, now));
-            let numbers: Vec<u32> = lacking.take(share.min(room)).copied().collect();
+            let numbers: Vec<u32> = remote.lacking(now).take(share.min(room)).collect();
             if numbers.is_empty() {
                 continue;
             }
@@ -212,16 +209,20 @@ impl Machine {
         for file in self.active.keys() {
             let Some(upload) = self.uploads.get_mut(file) else { continue };
             let (Phase::ToComplete, Some(remote)) = (&upload.phase, &upload.remote) else { continue };
-            if (remote.multipart && !asked.is_empty()) || (!remote.multipart && lingers) {
+            let alone = remote.method != Method::Single;
+            if if alone { !asked.is_empty() } else { lingers } {
                 continue;
             }
-            let (alone, id) = (remote.multipart, remote.id.clone());
-            let size = upload.info.size;
-            request.uploads.push(CompleteUpload { id: id.clone(), size, parts: remote.parts.to_complete() });
+            let (id, size) = (remote.id.clone(), upload.info.size);
+            // A session has nothing to join.
+            let is_session = remote.method == Method::Resumable;
+            let parts = if is_session { Vec::new() } else { remote.parts.to_complete() };
+            request.uploads.push(CompleteUpload { id: id.clone(), size, parts });
+            let joins = remote.method == Method::Multipart;
             upload.phase = Phase::Completing;
             bytes = bytes.saturating_add(size);
             self.changed.insert(*file, ());
-            asked.push((*file, id, alone));
+            asked.push((*file, id, joins));
             if alone || asked.len() >= BATCH {
                 break;
             }
@@ -234,7 +235,7 @@ impl Machine {
     fn lingers(&mut self, now: u64) -> bool {
         let is_ready = |upload: &Upload| {
             matches!(upload.phase, Phase::ToComplete)
-                && upload.remote.as_ref().is_some_and(|remote| !remote.multipart)
+                && upload.remote.as_ref().is_some_and(|remote| remote.method == Method::Single)
         };
         let uploads = self.active.keys().filter_map(|file| self.uploads.get(file));
         let ready = uploads.filter(|upload| is_ready(upload)).count();

@@ -158,6 +158,9 @@ pub enum Effect {
         range: Range<u64>,
         /// The presigned request.
         grant: Grant,
+        /// Whether progress is to be told. Listening to it costs a form its greatest merit: that browsers send it without
+        /// asking the store first (Fetch, "CORS-preflight request").
+        watched: bool,
     },
     /// Stop sending; no end is to be told.
     AbortPut(PutId),

@@ -3,6 +3,7 @@
 use super::Machine;
 use super::event::FileId;
 use super::puts::Flight;
+use crate::protocol::Method;
 
 /// A part younger than this many milliseconds is not called slow.
 const HEDGE_MS: u64 = 3_000;
@@ -51,7 +52,7 @@ impl Machine {
         self.uploads
             .get(&file)
             .and_then(|upload| upload.remote.as_ref())
-            .is_some_and(|remote| remote.multipart)
+            .is_some_and(|remote| remote.method == Method::Multipart)
     }
 }
 

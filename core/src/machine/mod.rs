@@ -16,6 +16,7 @@ mod parts;
 mod probes;
 mod puts;
 mod queue;
+mod session;
 mod stored;
 mod upload;
 mod view;
@@ -33,7 +34,7 @@ pub use view::{PartState, Stage, View};
 use crate::error::{Error, Kind, Op};
 use crate::map::{Map, Set};
 use crate::progress::Speed;
-use crate::protocol::Route;
+use crate::protocol::{Method, Route};
 use crate::retry::{CallFailure, Dice};
 use calls::{Gate, Pending};
 use files::Files;
@@ -252,7 +253,7 @@ impl Machine {
                 remote.grants.clear();
                 remote.parts.restart();
                 self.active.insert(file, ());
-                if remote.multipart && !to_complete {
+                if remote.method == Method::Multipart && !to_complete {
                     upload.phase = Phase::ToList(Vec::new(), None);
                 } else {
                     self.go_on(file);
@@ -286,7 +287,7 @@ impl Machine {
     fn go_on(&mut self, file: FileId) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &upload.remote else { return };
-        if remote.parts.is_complete() && remote.multipart && !remote.parts.are_proven() {
+        if remote.parts.is_complete() && remote.method == Method::Multipart && !remote.parts.are_proven() {
             upload.phase = Phase::ToList(Vec::new(), None);
         } else if remote.parts.is_complete() {
             upload.phase = Phase::Checking;

@@ -2,11 +2,12 @@
 
 use super::event::Object;
 use super::parts::Parts;
+use super::session::{Session, UNIT};
 use super::upload::Remote;
 use crate::error::{Error, Kind, Op, Status};
 use crate::map::Map;
 use crate::plan::{Plan, choose_part_size};
-use crate::protocol::{CompleteOutcome, CreateOutcome, Grant, Method, Route, SignOutcome};
+use crate::protocol::{CompleteOutcome, CreateOutcome, Grant, GrantMethod, Method, Route, SignOutcome};
 use crate::signing::Grants;
 
 /// A `create` entry as an upload that can go on and its first grants, or why it cannot. Where the backend leaves the
@@ -21,11 +22,13 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
     let key = outcome.key.ok_or_else(|| bad("key is missing"))?;
     let method = outcome.method.ok_or_else(|| bad("method is missing"))?;
     let limits = outcome.limits.unwrap_or_else(|| provider.limits());
-    let plan = match (method, outcome.part_size) {
-        (Method::Single, _) => Ok(Plan::single(size)),
-        (Method::Multipart, Some(part_size)) => Plan::multipart(size, part_size, &limits),
-        (Method::Multipart, None) => choose_part_size(size, largest, &limits)
-            .and_then(|part_size| Plan::multipart(size, part_size, &limits)),
+    let part_size = outcome.part_size.map_or_else(|| choose_part_size(size, largest, &limits), Ok);
+    let plan = match method {
+        Method::Single => Ok(Plan::single(size)),
+        Method::Multipart => part_size.and_then(|part_size| Plan::multipart(size, part_size, &limits)),
+        Method::Resumable => {
+            part_size.and_then(|part_size| Plan::multipart(size, part_size.next_multiple_of(UNIT), &limits))
+        }
     };
     let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
     let mut first = Vec::new();
@@ -33,7 +36,7 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
         if plan.range(grant.number).is_none() {
             return Err(bad(&format!("parts: there is no part {}", grant.number)));
         }
-        first.push(check_url(Route::Create, grant)?);
+        first.push(check_grant(Route::Create, method, grant)?);
     }
     let is_ours = outcome.part_size.is_none() && method == Method::Multipart;
     let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
@@ -41,16 +44,17 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
         id,
         key,
         provider,
-        multipart: method == Method::Multipart,
+        method,
         smallest_part,
         parts: Parts::new(plan),
         grants: Grants::default(),
+        session: Session::default(),
     };
     Ok((remote, first))
 }
 
 /// The grants of a `sign` entry, exactly one for each part that was asked for.
-pub(super) fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant>, Error> {
+pub(super) fn granted(numbers: &[u32], outcome: SignOutcome, method: Method) -> Result<Vec<Grant>, Error> {
     let bad = |what: String| Error::bad_answer(Route::Sign, &what);
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Sign, &problem));
@@ -61,7 +65,7 @@ pub(super) fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant
         if !numbers.contains(&number) {
             return Err(bad(format!("parts: part {number} was not asked for")));
         }
-        if grants.insert(number, check_url(Route::Sign, grant)?).is_some() {
+        if grants.insert(number, check_grant(Route::Sign, method, grant)?).is_some() {
             return Err(bad(format!("parts: part {number} is there twice")));
         }
     }
@@ -71,13 +75,17 @@ pub(super) fn granted(numbers: &[u32], outcome: SignOutcome) -> Result<Vec<Grant
     }
 }
 
-fn check_url(route: Route, grant: Grant) -> Result<Grant, Error> {
+/// A grant that can be used: a form is one file, whole.
+fn check_grant(route: Route, method: Method, grant: Grant) -> Result<Grant, Error> {
     let url = grant.url.reveal();
-    if url.starts_with("https://") || url.starts_with("http://") {
-        Ok(grant)
+    let what = if !url.starts_with("https://") && !url.starts_with("http://") {
+        "url"
+    } else if grant.method == GrantMethod::Post && method != Method::Single {
+        "method"
     } else {
-        Err(Error::bad_answer(route, &format!("parts: the url of part {} is not one", grant.number)))
-    }
+        return Ok(grant);
+    };
+    Err(Error::bad_answer(route, &format!("parts: the {what} of part {} is not one", grant.number)))
 }
 
 /// A `complete` entry as an object that is the whole file, or why it is not.

@@ -50,6 +50,11 @@ impl Parts {
         self.stored.len() == self.plan.count() as usize
     }
 
+    /// How many parts are stored.
+    pub(super) const fn count_stored(&self) -> u32 {
+        self.stored.len() as u32
+    }
+
     /// Takes a part out of what is to be sent: it is on its way.
     pub(super) fn sent(&mut self, number: u32) {
         self.todo.remove(&number);

@@ -5,6 +5,7 @@ use super::event::{Effect, FileId, PutId, Stored};
 use super::hedge::HEDGE_AGAIN_MS;
 use super::pace::{self, Complaint};
 use super::upload::Phase;
+use crate::protocol::{GrantMethod, Method};
 use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
 
 /// A part that moves no byte for so long is given up and sent again, in milliseconds: as long as the line needs for
@@ -42,6 +43,13 @@ const RECUT_SHARE: u64 = 20;
 /// A part that may have been slept over has so many milliseconds to show that it still moves.
 const DOUBT_MS: u64 = 2_000;
 
+/// A form is sent without a word of its progress, for which the browser would have to ask the store first, if it takes no
+/// more milliseconds than this …
+const QUIET_FORM_MS: u64 = 2_000;
+
+/// … or on a line that nobody knows yet has no more bytes than this.
+const QUIET_FORM: u64 = 512 * 1024;
+
 /// The MD5 of nothing: a part with bytes that has it as entity tag arrived empty, which browsers have done.
 const EMPTY_ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
@@ -57,6 +65,8 @@ pub(super) struct Flight {
     pub(super) moved: u64,
     /// The same part is on its way a second time: this is the second.
     pub(super) is_hedge: bool,
+    /// Whether it tells of its progress.
+    watched: bool,
     pub(super) stalled_at: u64,
     /// The computer may have slept since it last moved: it has a moment to show that it still does.
     pub(super) in_doubt: bool,
@@ -118,20 +128,23 @@ impl Machine {
     fn next_part(&self, file: FileId, now: u64) -> Option<u32> {
         let upload = self.uploads.get(&file)?;
         let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { return None };
-        remote.grants.usable(now).find(|number| remote.parts.todo.contains_key(number))
+        let next = remote.ready(now).next();
+        next.filter(|_| !self.is_busy(file, remote))
     }
 
     pub(super) fn send(&mut self, now: u64, file: FileId, number: u32, is_hedge: bool) {
         let Some(remote) = self.uploads.get_mut(&file).and_then(|upload| upload.remote.as_mut()) else {
             return;
         };
-        let Some(grant) = remote.grants.get(number, now).cloned() else { return };
-        let Some(range) = remote.parts.plan.range(number) else { return };
+        let Some((grant, range)) = remote.request(number, now) else { return };
         remote.parts.sent(number);
         self.last_put = self.last_put.wrapping_add(1);
         let put = PutId(self.last_put);
         let len = range.end - range.start;
-        let stalled_at = now.saturating_add(self.patience(now));
+        let quick = self.pace.takes(len).map_or(len <= QUIET_FORM, |ms| ms <= QUIET_FORM_MS);
+        let watched = grant.method == GrantMethod::Put || !quick;
+        let patience = if watched { self.patience(now) } else { *STALL_MS.end() };
+        let stalled_at = now.saturating_add(patience);
         self.pace.sent(len);
         let look_at = Some(now.saturating_add(QUIET_MS));
         self.flights.insert(
@@ -144,13 +157,14 @@ impl Machine {
                 since: now,
                 moved: now,
                 is_hedge,
+                watched,
                 stalled_at,
                 in_doubt: false,
                 look_at,
             },
         );
         self.changed.insert(file, ());
-        self.effects.push_back(Effect::Put { put, file, range, grant });
+        self.effects.push_back(Effect::Put { put, file, range, grant, watched });
     }
 
     pub(super) fn put_progress(&mut self, now: u64, put: PutId, loaded: u64) {
@@ -201,9 +215,10 @@ impl Machine {
     }
 
     /// Brings what is shown up to what is stored and on its way, never down.
-    fn count(&mut self, file: FileId) {
+    pub(super) fn count(&mut self, file: FileId) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
-        let acknowledged = upload.remote.as_ref().map_or(0, |remote| remote.parts.acknowledged);
+        let acknowledged =
+            upload.remote.as_ref().map_or(0, |remote| remote.parts.acknowledged + remote.session.offset);
         let of_file = self.flights.values().filter(|flight| flight.file == file && !flight.is_hedge);
         let on_its_way: u64 = of_file.map(|flight| flight.loaded).sum();
         upload.shown = upload.shown.max(acknowledged.saturating_add(on_its_way)).min(upload.info.size);
@@ -217,6 +232,7 @@ impl Machine {
                 self.put_failed(now, &flight, &PutFailure::NoAnswer);
             }
             Ok(stored) => self.put_stored(now, &flight, &stored),
+            Err(PutFailure::Incomplete(told)) => self.piece_kept(now, &flight, told.as_deref()),
             Err(failure) => self.put_failed(now, &flight, &failure),
         }
     }
@@ -227,6 +243,9 @@ impl Machine {
         self.call_back(&|other| (other.file, other.number) == (file, flight.number));
         let Some(upload) = self.uploads.get_mut(&file) else { return };
         let Some(remote) = &mut upload.remote else { return };
+        if remote.method == Method::Resumable {
+            return self.session_ended(now, flight);
+        }
         self.pace.took(flight.len, now.saturating_sub(flight.since));
         let most = self.config.max_concurrent;
         if flight.loaded == flight.len && self.pace.answered(flight.len, now.saturating_sub(flight.moved)) {
@@ -243,7 +262,7 @@ impl Machine {
         self.go_on(file);
     }
 
-    fn put_failed(&mut self, now: u64, flight: &Flight, failure: &PutFailure) {
+    pub(super) fn put_failed(&mut self, now: u64, flight: &Flight, failure: &PutFailure) {
         let (file, number) = (flight.file, flight.number);
         self.pace.unsent(flight.len.saturating_sub(flight.loaded));
         if let Some(complaint) = complaint(failure) {
@@ -282,7 +301,7 @@ impl Machine {
             // Some stores hide a refusal from the browser (Ceph sends no CORS headers on a 403), so that a dead
             // grant looks like a dead line.
             Remedy::Resend if failure.retry_after().is_none() && trouble.tries > 1 => {
-                remote.grants.discard(number);
+                remote.grants.discard(remote.grant_of(number));
             }
             Remedy::Resend => {}
             Remedy::Resign => remote.grants.discard_from(flight.since),
@@ -310,12 +329,14 @@ impl Machine {
             return;
         }
         let moving = self.flights.values().filter(|flight| flight.loaded > 0).count();
-        let waits = |flight: &Flight| flight.loaded == 0 && now.saturating_sub(flight.since) > BEGIN_MS;
+        let waits = |flight: &Flight| {
+            flight.watched && flight.loaded == 0 && now.saturating_sub(flight.since) > BEGIN_MS
+        };
         if moving > CONNECTIONS {
             self.most = usize::MAX;
         } else if moving == CONNECTIONS && self.flights.values().any(waits) {
             self.most = CONNECTIONS;
-            self.call_back(&|flight| flight.loaded == 0);
+            self.call_back(&|flight| flight.watched && flight.loaded == 0);
         }
     }
 

@@ -3,9 +3,10 @@
 use super::event::{NewUpload, Object};
 use super::parts::Parts;
 use super::queue::Place;
+use super::session::Session;
 use crate::error::{Error, Kind};
 use crate::progress::Speed;
-use crate::protocol::{ListedPart, NewFile, Provider};
+use crate::protocol::{ListedPart, Method, NewFile, Provider};
 use crate::signing::Grants;
 
 /// Where an upload is on its way. Each state ends by an answer, a deadline or the person.
@@ -41,11 +42,13 @@ pub(super) struct Remote {
     pub(super) id: String,
     pub(super) key: String,
     pub(super) provider: Provider,
-    pub(super) multipart: bool,
+    pub(super) method: Method,
     /// Bytes below which a part cannot be cut; beyond any size where the cut is not ours.
     pub(super) smallest_part: u64,
     pub(super) parts: Parts,
     pub(super) grants: Grants,
+    /// Of a resumable upload.
+    pub(super) session: Session,
 }
 
 /// More looks at the store's parts would show the same.
@@ -99,17 +102,18 @@ impl Upload {
         }
     }
 
-    /// After the store would not join the parts: looks what it holds, or sends the one part there is again. Tells
+    /// After the store would not join the parts: looks what it holds, or sends the one part there is again, or asks the session. Tells
     /// whether there is any point in it.
     pub(super) fn look_again(&mut self) -> bool {
         self.listings += 1;
         let Some(remote) = self.remote.as_mut().filter(|_| self.listings <= MAX_LISTINGS) else {
             return false;
         };
-        self.phase = if remote.multipart {
+        self.phase = if remote.method == Method::Multipart {
             Phase::ToList(Vec::new(), None)
         } else {
             remote.parts = Parts::new(remote.parts.plan);
+            remote.session = Session { offset: 0, unsure: true };
             Phase::Sending
         };
         true

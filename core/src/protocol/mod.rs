@@ -142,6 +142,9 @@ pub enum Method {
     Single,
     /// Parts in any order, several at a time, joined by `complete`.
     Multipart,
+    /// Pieces one after the other to a session of the store's, whose URL is the one grant, that of part 1
+    /// ("Resumable uploads" of Google Cloud Storage).
+    Resumable,
 }
 
 /// What a store accepts. Sizes in bytes.
@@ -171,8 +174,18 @@ pub struct Grant {
     /// Exactly the headers that were signed and that the page has to send; any other would be refused.
     #[serde(default)]
     pub headers: Map<String, String>,
+    /// The form's fields in front of the file, for [`GrantMethod::Post`].
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, String>,
     /// When the store stops accepting it; milliseconds since the Unix epoch.
     pub expires_at: u64,
+}
+
+impl Grant {
+    /// A grant for a PUT of part `number`, good until `expires_at`.
+    pub const fn put(number: u32, url: SecretUrl, headers: Map<String, String>, expires_at: u64) -> Self {
+        Self { number, method: GrantMethod::Put, url, headers, fields: Map::new(), expires_at }
+    }
 }
 
 /// The HTTP method of a grant.
@@ -182,6 +195,10 @@ pub enum GrantMethod {
     #[default]
     #[serde(rename = "PUT")]
     Put,
+    /// The body is a form (`multipart/form-data`): the grant's fields, then the file in a field `file`. Only for an upload
+    /// in a single request ("Browser-Based Uploads Using POST" of S3, "Policy document" of Google Cloud Storage).
+    #[serde(rename = "POST")]
+    Post,
 }
 
 impl GrantMethod {
@@ -189,6 +206,7 @@ impl GrantMethod {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Put => "PUT",
+            Self::Post => "POST",
         }
     }
 }

@@ -135,6 +135,7 @@ fn method(entry: &mut Fields<'_>) -> Option<Method> {
     match entry.text("method")?.as_str() {
         "single" => Some(Method::Single),
         "multipart" => Some(Method::Multipart),
+        "resumable" => Some(Method::Resumable),
         _ => entry.wrong("method", "is not one that this version knows"),
     }
 }
@@ -149,14 +150,17 @@ fn limits(limits: &mut Fields<'_>) -> Limits {
 }
 
 fn grant(part: &mut Fields<'_>) -> Grant {
-    if part.text("method").as_deref() != Some(GrantMethod::Put.as_str()) {
-        part.wrong::<()>("method", "of a part is not one that this version knows");
-    }
+    let method = match part.text("method").as_deref() {
+        Some("PUT") => GrantMethod::Put,
+        Some("POST") => GrantMethod::Post,
+        _ => part.wrong("method", "of a part is not one that this version knows"),
+    };
     Grant {
         number: part.needed_u32("number"),
-        method: GrantMethod::Put,
+        method,
         url: SecretUrl::new(part.needed_text("url")),
         headers: part.texts("headers"),
+        fields: part.texts("fields"),
         expires_at: part.needed_number("expiresAt"),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Url;
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, GrantMethod, ListedPart, Provider, SecretUrl};
+use windlass_core::protocol::{Grant, ListedPart, Provider, SecretUrl};
 
 use crate::time::{millis, now_ms};
 
@@ -124,7 +124,7 @@ fn put_grant(
     let left = Duration::from_millis(until.saturating_sub(now)).min(usual);
     let left = Duration::from_secs(left.as_secs().max(1));
     let url = SecretUrl::new(sign(left)?);
-    Ok(Grant { number, method: GrantMethod::Put, url, headers, expires_at: now.saturating_add(millis(left)) })
+    Ok(Grant::put(number, url, headers, now.saturating_add(millis(left))))
 }
 
 /// What was to be freed is free, also where it was gone before.

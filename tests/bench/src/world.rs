@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use windlass_core::machine::{Answer, Config, Effect, Event, FileId, Machine, NewUpload, Request, Stored};
 use windlass_core::map::Map;
 use windlass_core::protocol::{
-    AbortAnswer, CompleteAnswer, CompleteOutcome, CreateAnswer, CreateOutcome, Grant, GrantMethod,
-    ListAnswer, Method, NewFile, Provider, SecretUrl, SignAnswer, SignOutcome,
+    AbortAnswer, CompleteAnswer, CompleteOutcome, CreateAnswer, CreateOutcome, Grant, ListAnswer, Method,
+    NewFile, Provider, SecretUrl, SignAnswer, SignOutcome,
 };
 
 const MIB: u64 = 1 << 20;
@@ -151,13 +151,6 @@ fn create(file: &NewFile, server_time: u64) -> CreateOutcome {
 }
 
 fn grant(number: u32, server_time: u64) -> Grant {
-    Grant {
-        number,
-        method: GrantMethod::Put,
-        url: SecretUrl::new(format!(
-            "https://store.example/bucket/key?partNumber={number}&X-Amz-Signature=0"
-        )),
-        headers: Map::new(),
-        expires_at: server_time + 3_600_000,
-    }
+    let url = format!("https://store.example/bucket/key?partNumber={number}&X-Amz-Signature=0");
+    Grant::put(number, SecretUrl::new(url), Map::new(), server_time + 3_600_000)
 }

@@ -17,6 +17,7 @@ mod localstack;
 mod page;
 mod proc;
 mod proxy;
+mod recipes;
 mod scenarios;
 mod world;
 

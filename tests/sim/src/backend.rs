@@ -38,7 +38,7 @@ impl Backend {
             spec: scenario.backend.clone(),
             etags: scenario.store.etags,
             files: scenario.files.clone(),
-            store: Store::new(scenario.store.clone()),
+            store: Store::new(scenario.store.clone(), scenario.backend.forms),
             complaints: Vec::new(),
             refused_files: 0,
         }
@@ -76,11 +76,16 @@ impl Backend {
             return CreateOutcome { reference, problem, ..CreateOutcome::default() };
         }
         let multipart = size > self.spec.single_up_to;
-        let upload = self.store.create(id, size, multipart);
+        let method = match multipart {
+            true if self.spec.sessions => Method::Resumable,
+            true => Method::Multipart,
+            false => Method::Single,
+        };
+        let upload = self.store.create(id, size, method);
         let part_size = self.spec.part_size.filter(|_| multipart);
         // Where the page chooses the part size, the backend cannot know how many parts there are.
         let parts = if multipart { part_size.map_or(1, |part| size.div_ceil(part).max(1) as u32) } else { 1 };
-        let first = if multipart { self.spec.first_grants.min(parts) } else { 1 };
+        let first = if method == Method::Multipart { self.spec.first_grants.min(parts) } else { 1 };
         let expires_at = now + self.spec.grant_ms;
         let limits =
             part_size.map(|_| self.store.spec.provider.limits()).filter(|_| upload.is_multiple_of(2));
@@ -89,7 +94,7 @@ impl Backend {
             id: Some(format!("u{upload}")),
             provider: Some(self.store.spec.provider),
             key: Some(format!("u{upload}")),
-            method: Some(if multipart { Method::Multipart } else { Method::Single }),
+            method: Some(method),
             part_size,
             limits,
             parts: (1..=first).map(|number| self.store.sign(upload, number, expires_at)).collect(),
@@ -170,6 +175,10 @@ impl Backend {
     /// The store joins what it was named, and only if it has that.
     fn check_parts(&mut self, upload: usize, asked: &CompleteUpload) -> Result<(), Problem> {
         let stored = &self.store.uploads[upload];
+        if stored.method == Method::Resumable {
+            let is_whole = stored.stored() == asked.size && asked.parts.is_empty();
+            return if is_whole { Ok(()) } else { Err(self.problem(422, problem_code::BAD_PARTS)) };
+        }
         if !asked.parts.iter().map(|part| part.number).eq(stored.parts.keys().copied()) {
             let named: Vec<_> = asked.parts.iter().map(|part| part.number).collect();
             let held: Vec<_> = stored.parts.keys().collect();
@@ -196,7 +205,7 @@ impl Backend {
             match upload.state {
                 State::Open => upload.state = State::Aborted,
                 // A single object is deleted; one that was joined stays.
-                State::Done if !upload.multipart => upload.state = State::Aborted,
+                State::Done if upload.method == Method::Single => upload.state = State::Aborted,
                 State::Done | State::Aborted | State::Vanished => {}
             }
         }

@@ -22,6 +22,8 @@ pub(crate) enum No {
     Internal,
     /// The body came too slowly.
     Timeout,
+    /// A piece begins behind what the session has.
+    Gap,
 }
 
 impl No {
@@ -41,6 +43,7 @@ impl No {
             (Provider::Azure, Self::Internal | Self::Timeout) => (500, "OperationTimedOut"),
             (_, Self::Internal) => (500, "InternalError"),
             (Provider::S3, Self::Timeout) => (400, "RequestTimeout"),
+            (_, Self::Gap) => (400, "InvalidArgument"),
             (Provider::Gcs, Self::Timeout) => (408, "RequestTimeout"),
         }
     }

@@ -153,8 +153,8 @@ impl Hands {
         match effect {
             Effect::Call { call, request } => Effect::Call { call: CallId(base + call.0), request },
             Effect::AbortCall(call) => Effect::AbortCall(CallId(base + call.0)),
-            Effect::Put { put, file, range, grant } => {
-                Effect::Put { put: PutId(base + put.0), file, range, grant }
+            Effect::Put { put, file, range, grant, watched } => {
+                Effect::Put { put: PutId(base + put.0), file, range, grant, watched }
             }
             Effect::AbortPut(put) => Effect::AbortPut(PutId(base + put.0)),
             Effect::Probe { probe, file } => Effect::Probe { probe: ProbeId(base + probe.0), file },
@@ -197,15 +197,15 @@ impl Hands {
 
     fn act(&mut self, now: u64, effect: Effect) -> Option<Effect> {
         match (self.mutant, effect) {
-            (Some(Mutant::UsesOldGrant), Effect::Put { put, file, range, grant }) => {
+            (Some(Mutant::UsesOldGrant), Effect::Put { put, file, range, grant, watched }) => {
                 self.grants.push(grant);
                 let same_part = |old: &&Grant| path(old) == path(&self.grants[self.grants.len() - 1]);
                 let grant = self.grants.iter().find(same_part)?.clone();
-                Some(Effect::Put { put, file, range, grant })
+                Some(Effect::Put { put, file, range, grant, watched })
             }
-            (Some(Mutant::SendsWrongBytes), Effect::Put { put, file, range, grant }) => {
+            (Some(Mutant::SendsWrongBytes), Effect::Put { put, file, range, grant, watched }) => {
                 let range = if range.start > 0 { range.start - 1..range.end - 1 } else { range };
-                Some(Effect::Put { put, file, range, grant })
+                Some(Effect::Put { put, file, range, grant, watched })
             }
             (Some(Mutant::ForgetsPart), Effect::Call { call, request: Request::Complete(mut request) }) => {
                 if let Some(upload) = request.uploads.first_mut() {

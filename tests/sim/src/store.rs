@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use windlass_core::machine::Stored;
-use windlass_core::protocol::{Grant, GrantMethod, Provider, SecretUrl};
+use windlass_core::protocol::{Grant, GrantMethod, Method, Provider, SecretUrl};
 use windlass_core::retry::PutFailure;
 
 use crate::dialect::No;
@@ -12,6 +12,9 @@ use crate::scenario::{Etags, StoreSpec};
 
 /// The entity tag of no bytes: the MD5 of nothing.
 const EMPTY_ETAG: &str = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+
+/// A session keeps multiples of so many bytes, but for the end.
+pub(crate) const UNIT: u64 = 256 << 10;
 
 /// A word of every presigned URL that nobody may ever see.
 pub(crate) const SECRET: &str = "X-Amz-Signature";
@@ -41,7 +44,7 @@ pub(crate) struct Part {
 pub(crate) struct Upload {
     pub(crate) file: u32,
     pub(crate) size: u64,
-    pub(crate) multipart: bool,
+    pub(crate) method: Method,
     pub(crate) state: State,
     pub(crate) parts: BTreeMap<u32, Part>,
     /// Whether the page knows of it; one that was loaded anew does not.
@@ -73,16 +76,19 @@ pub(crate) struct Store {
     pub(crate) uploads: Vec<Upload>,
     signed: Vec<Signed>,
     puts: u64,
+    forms: bool,
+    /// Whether a preflight was answered for its forms.
+    asked: bool,
 }
 
 impl Store {
-    pub(crate) const fn new(spec: StoreSpec) -> Self {
-        Self { spec, uploads: Vec::new(), signed: Vec::new(), puts: 0 }
+    pub(crate) const fn new(spec: StoreSpec, forms: bool) -> Self {
+        Self { spec, uploads: Vec::new(), signed: Vec::new(), puts: 0, forms, asked: false }
     }
 
-    pub(crate) fn create(&mut self, file: u32, size: u64, multipart: bool) -> usize {
+    pub(crate) fn create(&mut self, file: u32, size: u64, method: Method) -> usize {
         let (parts, state) = (BTreeMap::new(), State::Open);
-        let upload = Upload { file, size, multipart, state, parts, told: false, abort_failed: false };
+        let upload = Upload { file, size, method, state, parts, told: false, abort_failed: false };
         self.uploads.push(upload);
         self.uploads.len() - 1
     }
@@ -91,13 +97,9 @@ impl Store {
         self.signed.push(Signed { upload, number, expires_at, preflighted: false });
         let query = format!("partNumber={number}&{SECRET}={}", self.signed.len() - 1);
         let url = format!("https://store.example/u{upload}?{query}");
-        Grant {
-            number,
-            method: GrantMethod::Put,
-            url: SecretUrl::new(url),
-            headers: windlass_core::map::Map::new(),
-            expires_at,
-        }
+        let grant = Grant::put(number, SecretUrl::new(url), windlass_core::map::Map::new(), expires_at);
+        let is_form = self.forms && self.uploads[upload].method == Method::Single;
+        if is_form { Grant { method: GrantMethod::Post, ..grant } } else { grant }
     }
 
     /// The signature in a grant's URL.
@@ -106,8 +108,11 @@ impl Store {
         number.parse().expect("signatures are numbers")
     }
 
-    /// Remembers the preflight of a URL; whether it is the first.
+    /// Remembers the preflight of a URL; whether it is the first. Forms have one URL.
     pub(crate) fn preflight(&mut self, signature: usize) -> bool {
+        if self.forms && self.upload_of(signature).method == Method::Single {
+            return !std::mem::replace(&mut self.asked, true);
+        }
         !std::mem::replace(&mut self.signed[signature].preflighted, true)
     }
 
@@ -123,7 +128,11 @@ impl Store {
         let Signed { upload, number, .. } = self.signed[body.signature];
         let upload = &mut self.uploads[upload];
         let is_gone = upload.state != State::Open;
-        if is_gone && upload.multipart {
+        if upload.method == Method::Resumable {
+            let arrived = if empty { body.range.start } else { body.range.end };
+            return upload.piece(body, arrived).map_err(|no| no.of(self.spec.provider))?;
+        }
+        if is_gone && upload.method == Method::Multipart {
             return Err(No::Gone.of(self.spec.provider));
         }
         let range = if empty { body.range.start..body.range.start } else { body.range.clone() };
@@ -141,6 +150,15 @@ impl Store {
         Ok(Stored { etag: is_told.then_some(etag) })
     }
 
+    /// A piece of a session breaks off: what has arrived of it is kept, in whole units.
+    pub(crate) fn breaks_off(&mut self, body: &Body, arrived: u64) {
+        let upload = self.upload_of(body.signature);
+        if upload.method == Method::Resumable {
+            // Nobody hears the answer.
+            let _ = upload.piece(body, body.range.start + arrived);
+        }
+    }
+
     /// The upload that a signature is for.
     pub(crate) fn upload_of(&mut self, signature: usize) -> &mut Upload {
         &mut self.uploads[self.signed[signature].upload]
@@ -154,6 +172,30 @@ impl Store {
 }
 
 impl Upload {
+    /// What a session says to a piece, or to a question, which has no bytes.
+    fn piece(&mut self, body: &Body, arrived: u64) -> Result<Result<Stored, PutFailure>, No> {
+        let is_question = body.range.is_empty() && self.size > 0;
+        match self.state {
+            State::Open => {}
+            State::Done => return Ok(Ok(Stored::default())),
+            State::Aborted | State::Vanished => return Err(No::Gone),
+        }
+        let kept = self.stored();
+        if !is_question && body.range.start > kept {
+            return Err(No::Gap);
+        }
+        let until = if arrived == self.size { arrived } else { arrived / UNIT * UNIT };
+        if until > kept {
+            let part = Part { range: kept..until, version: body.version, etag: String::new() };
+            self.parts.insert(self.parts.len() as u32 + 1, part);
+        }
+        let kept = self.stored();
+        if kept == self.size {
+            return Ok(Ok(Stored::default()));
+        }
+        Ok(Err(PutFailure::Incomplete(kept.checked_sub(1).map(|last| format!("bytes=0-{last}")))))
+    }
+
     /// Bytes of all parts.
     pub(crate) fn stored(&self) -> u64 {
         self.parts.values().map(|part| part.range.end - part.range.start).sum()
@@ -184,7 +226,7 @@ mod tests {
     use super::*;
 
     fn store(etags: Etags, ahead: i64) -> Store {
-        Store::new(StoreSpec { provider: Provider::S3, etags, think: 0, ahead, burst: 0 })
+        Store::new(StoreSpec { provider: Provider::S3, etags, think: 0, ahead, burst: 0 }, false)
     }
 
     fn body(signature: usize, range: Range<u64>, version: u32) -> Body {
@@ -195,7 +237,7 @@ mod tests {
     fn a_grant_is_judged_by_the_stores_own_clock() {
         for (ahead, last) in [(0, 1000), (100, 900), (-100, 1100)] {
             let mut store = store(Etags::OfContent, ahead);
-            let upload = store.create(1, 10, true);
+            let upload = store.create(1, 10, Method::Multipart);
             let grant = store.sign(upload, 1, 1000);
             let signature = Store::signature(&grant);
             assert!(store.admit(signature, last).is_ok());
@@ -206,7 +248,7 @@ mod tests {
     #[test]
     fn an_object_is_whole_if_its_parts_are_one_version_of_every_byte() {
         let mut store = store(Etags::OfContent, 0);
-        let upload = store.create(1, 10, true);
+        let upload = store.create(1, 10, Method::Multipart);
         for number in [1, 2] {
             store.sign(upload, number, 1000);
         }
@@ -223,7 +265,7 @@ mod tests {
     #[test]
     fn an_upload_that_is_gone_takes_no_part() {
         let mut store = store(Etags::OfContent, 0);
-        let upload = store.create(1, 10, true);
+        let upload = store.create(1, 10, Method::Multipart);
         store.sign(upload, 1, 1000);
         store.uploads[upload].state = State::Aborted;
         assert_eq!(store.put(&body(0, 0..10, 1), false), Err(No::Gone.of(Provider::S3)));
@@ -233,7 +275,7 @@ mod tests {
     fn entity_tags_are_of_the_content_of_the_put_or_hidden() {
         let tag = |etags, times| {
             let mut store = store(etags, 0);
-            let upload = store.create(1, 10, false);
+            let upload = store.create(1, 10, Method::Single);
             store.sign(upload, 1, 1000);
             (0..times).map(|_| store.put(&body(0, 0..10, 1), false).unwrap().etag).collect::<Vec<_>>()
         };

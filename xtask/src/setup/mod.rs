@@ -4,6 +4,7 @@ pub(crate) mod debian;
 mod debian_rust;
 pub(crate) mod node;
 pub(crate) mod python;
+pub(crate) mod recipes;
 pub(crate) mod rust;
 pub(crate) mod sysroot;
 
@@ -54,5 +55,6 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     python::localstack(place)?;
     node::azurite(place)?;
     node::companion(place)?;
+    recipes::prepare(place)?;
     Ok(())
 }

@@ -54,7 +54,7 @@ fn install(dir: &Path) -> Result<()> {
 }
 
 /// A Python that can make environments; Debian splits that ability off into a package.
-fn python() -> Result<PathBuf> {
+pub(super) fn python() -> Result<PathBuf> {
     let able = |python: &Path| read(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok();
     if let Some(python) = on_path("python3").filter(|python| able(python)) {
         return Ok(python);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
 use crate::run::{cargo, live, on_path, quiet, say};
-use crate::setup::{debian, node, python, rust};
+use crate::setup::{debian, node, python, recipes, rust};
 use crate::test::Outcome;
 use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
 use crate::{demo, npm, page, setup, sim, size};
@@ -133,6 +133,9 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     command.env("WINDLASS_TOOLS", &place.tools).env("WINDLASS_LOCALSTACK_PYTHON", localstack.python);
     command.env("WINDLASS_LOCALSTACK_SHIM", localstack.shim).env("WINDLASS_AZURITE", azurite);
     command.env("WINDLASS_COMPANION", companion);
+    if recipes::are_asked_for(filter) {
+        command.env("WINDLASS_RECIPES", recipes::prepare(place)?);
+    }
     live("Uploading in real browsers", &mut command)?;
     Ok(Outcome::Passed)
 }

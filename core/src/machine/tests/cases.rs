@@ -222,3 +222,42 @@ fn what_is_stored_and_what_is_on_its_way_are_told_apart() {
             .map(|state| state as u8);
     assert_eq!(world.machine.parts(FileId(1)), [sending, stored, retrying, sending, sending, waiting]);
 }
+
+/// Whether the one form of a world is watched, for a file of so many bytes.
+fn form_is_watched(world: &mut World, size: u64) -> bool {
+    world.has_forms = true;
+    world.add(&[size]);
+    while world.puts.is_empty() {
+        world.step();
+    }
+    world.watched
+}
+
+#[test]
+fn a_small_form_goes_unwatched_and_has_time() {
+    let mut world = World::new(7, 0);
+    assert!(!form_is_watched(&mut world, 100_000));
+    world.now += 90_000;
+    world.tell(Event::Wake);
+    assert_eq!(world.puts.len(), 1, "nobody can tell whether it moves");
+    world.settle();
+    assert_eq!(world.stage(FileId(1)), Some(Stage::Done));
+}
+
+#[test]
+fn a_form_that_takes_a_while_is_watched() {
+    assert!(form_is_watched(&mut World::new(7, 0), 2 * MIB));
+    let mut fast = World::new(7, 0);
+    fast.machine.pace.took(10 * MIB, 100);
+    assert!(!form_is_watched(&mut fast, 4 * MIB));
+}
+
+#[test]
+fn a_form_is_no_grant_for_a_part() {
+    let mut world = World::new(7, 0);
+    world.has_forms = true;
+    world.add(&[20 * MIB]);
+    world.settle();
+    let view = world.machine.view(FileId(1), world.now).unwrap();
+    assert_eq!(view.error.unwrap().kind, Kind::BadAnswer);
+}

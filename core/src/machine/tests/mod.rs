@@ -4,6 +4,7 @@ mod adapting;
 mod cases;
 mod faults;
 mod properties;
+mod sessions;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ struct Object {
     size: u64,
     part_size: u64,
     parts: BTreeMap<u32, u64>,
+    /// Bytes that its session has.
+    kept: u64,
     /// Finished or given up.
     over: Option<bool>,
 }
@@ -43,6 +46,12 @@ struct World {
     sign_calls: u32,
     /// Whether the backend leaves the part size to the machine.
     leaves_cut: bool,
+    /// Whether every upload is a session.
+    has_sessions: bool,
+    /// Whether every grant is a form.
+    has_forms: bool,
+    /// Whether the last part's progress is to be told.
+    watched: bool,
     /// Parts that may be on their way.
     most: usize,
 }
@@ -61,6 +70,9 @@ impl World {
             failing,
             sign_calls: 0,
             leaves_cut: false,
+            has_sessions: false,
+            has_forms: false,
+            watched: false,
             most: SLOTS,
         }
     }
@@ -92,7 +104,8 @@ impl World {
                     self.calls.insert(call, request);
                 }
                 Effect::AbortCall(call) => drop(self.calls.remove(&call)),
-                Effect::Put { put, file, range, grant } => {
+                Effect::Put { put, file, range, grant, watched } => {
+                    self.watched = watched;
                     assert!(!matches!(self.stage(file), Some(Stage::Canceled | Stage::Failed | Stage::Done)));
                     self.puts.insert(put, (file, range, grant));
                 }
@@ -175,7 +188,7 @@ impl World {
                     parts: upload
                         .parts
                         .iter()
-                        .map(|part| grant(&upload.id, part.number, server_time))
+                        .map(|part| self.grant(&upload.id, part.number, server_time))
                         .collect(),
                     id: upload.id,
                     problem: None,
@@ -219,18 +232,29 @@ impl World {
             reference: reference.into(),
             provider: Some(Provider::S3),
             key: Some(id.clone()),
-            method: Some(if multipart { Method::Multipart } else { Method::Single }),
+            method: Some(match multipart {
+                _ if self.has_sessions => Method::Resumable,
+                true => Method::Multipart,
+                false => Method::Single,
+            }),
             part_size: (multipart && !self.leaves_cut).then_some(part_size),
-            parts: if multipart { Vec::new() } else { vec![grant(&id, 1, SERVER_TIME + self.now)] },
+            parts: if multipart { Vec::new() } else { vec![self.grant(&id, 1, SERVER_TIME + self.now)] },
             id: Some(id),
             ..CreateOutcome::default()
         }
     }
 
+    fn grant(&self, id: &str, number: u32, server_time: u64) -> Grant {
+        let url = SecretUrl::new(format!("https://store.example/{id}"));
+        let grant = Grant::put(number, url, crate::map::Map::new(), server_time + 60_000);
+        if self.has_forms { Grant { method: GrantMethod::Post, ..grant } } else { grant }
+    }
+
     fn complete(&mut self, id: &str, parts: &[crate::protocol::CompletePart]) -> CompleteOutcome {
         let object = self.store.get_mut(id).unwrap();
         assert_ne!(object.over, Some(false), "completed after it was given up");
-        assert!(parts.iter().map(|part| part.number).eq(object.parts.keys().copied()), "not what is stored");
+        let named = parts.iter().map(|part| part.number);
+        assert!(self.has_sessions || named.eq(object.parts.keys().copied()), "not what is stored");
         assert_eq!(object.parts.values().sum::<u64>(), object.size, "not the whole file");
         object.over = Some(true);
         CompleteOutcome {
@@ -242,6 +266,9 @@ impl World {
     }
 
     fn end_put(&mut self, put: PutId) {
+        if self.has_sessions {
+            return self.end_piece(put);
+        }
         let (_, range, grant) = self.puts.get(&put).unwrap().clone();
         let loaded = self.dice.up_to(range.end - range.start);
         self.tell(Event::PutProgress { put, loaded });
@@ -304,17 +331,6 @@ fn assert_is_alive(machine: &Machine) {
     let mut uploads = machine.files().filter_map(|file| machine.uploads.get(&file));
     let stuck = uploads.find(|upload| !upload.is_over() && !upload.paused);
     assert!(stuck.is_none(), "nothing will ever happen to {stuck:?}");
-}
-
-fn grant(id: &str, number: u32, server_time: u64) -> Grant {
-    let url = SecretUrl::new(format!("https://store.example/{id}"));
-    Grant {
-        number,
-        method: GrantMethod::Put,
-        url,
-        headers: crate::map::Map::new(),
-        expires_at: server_time + 60_000,
-    }
 }
 
 fn listed(number: u32, size: u64) -> ListedPart {

@@ -129,7 +129,7 @@ fn any_answer() -> impl Strategy<Value = Result<Answer, CallFailure>> {
                 key: Some(String::new()),
                 method: Some(if single { Method::Single } else { Method::Multipart }),
                 part_size,
-                parts: vec![grant("x", number, server_time / 2)],
+                parts: vec![grant(number, server_time / 2)],
                 ..CreateOutcome::default()
             };
             Ok(Answer::Create(CreateAnswer { uploads: vec![upload], server_time }))
@@ -137,7 +137,7 @@ fn any_answer() -> impl Strategy<Value = Result<Answer, CallFailure>> {
     );
     let sign = (0u32..4, any::<u64>(), proptest::collection::vec(0u32..8, 0..8)).prop_map(
         |(file, server_time, numbers)| {
-            let parts = numbers.into_iter().map(|number| grant("x", number, server_time / 2)).collect();
+            let parts = numbers.into_iter().map(|number| grant(number, server_time / 2)).collect();
             let uploads = vec![SignOutcome { id: file.to_string(), parts, problem: None }];
             Ok(Answer::Sign(SignAnswer { uploads, server_time }))
         },
@@ -159,4 +159,11 @@ fn any_answer() -> impl Strategy<Value = Result<Answer, CallFailure>> {
         Err(CallFailure::Refused { problem, retry_after: Some(u64::MAX) })
     });
     prop_oneof![create, sign, list, complete, refusal, Just(Err(CallFailure::NoAnswer))]
+}
+
+/// A grant for a PUT or a form.
+fn grant(number: u32, server_time: u64) -> Grant {
+    let url = SecretUrl::new("https://store.example/x");
+    let method = if number.is_multiple_of(3) { GrantMethod::Post } else { GrantMethod::Put };
+    Grant { method, ..Grant::put(number, url, crate::map::Map::new(), server_time + 60_000) }
 }

@@ -40,8 +40,15 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn grant()(number in any::<u32>(), url in ".*", headers in texts(), expires_at in SAFE) -> Grant {
-        Grant { number, method: GrantMethod::Put, url: SecretUrl::new(url), headers, expires_at }
+    fn grant()(
+        number in any::<u32>(),
+        method in prop_oneof![Just(GrantMethod::Put), Just(GrantMethod::Post)],
+        url in ".*",
+        headers in texts(),
+        fields in texts(),
+        expires_at in SAFE,
+    ) -> Grant {
+        Grant { number, method, url: SecretUrl::new(url), headers, fields, expires_at }
     }
 }
 
@@ -61,7 +68,7 @@ prop_compose! {
     fn create_outcome()(
         (reference, id, key) in (".*", option::of(".*"), option::of(".*")),
         provider in option::of(prop_oneof![Just(Provider::S3), Just(Provider::Azure), Just(Provider::Gcs)]),
-        method in option::of(prop_oneof![Just(Method::Single), Just(Method::Multipart)]),
+        method in option::of(prop_oneof![Just(Method::Single), Just(Method::Multipart), Just(Method::Resumable)]),
         part_size in option::of(SAFE),
         limits in option::of(limits()),
         parts in vec(grant(), 0..3),

@@ -15,6 +15,7 @@ mod http2;
 mod local_stack;
 mod names;
 mod offline;
+mod recipes;
 mod refusals;
 mod several;
 mod shots;
@@ -94,6 +95,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(disk_changes::rewritten, "file_rewritten", 90),
         scenario!(local_stack::round_trip, "localstack", 150),
         scenario!(local_stack::as_google, "gcs", 150),
+        // The page is the same in each engine, and the recipes' answers are what is looked at.
+        scenario!(recipes::each, "recipes", 300, &[Engine::Chromium]),
         scenario!(azure::round_trip, "azurite", 120),
         scenario!(azure::canceled, "azurite_cancel", 90),
         scenario!(functions::own, "functions", 90),

@@ -6,6 +6,7 @@ use super::{Act, BackendSpec, Etags, FileSpec, Line, Outage, OutageKind, Scenari
 use crate::fault::{Fault, Faults};
 use crate::queue::{MS, Micros, SECOND};
 use crate::rng::Rng;
+use crate::store::UNIT;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -65,7 +66,7 @@ impl Scenario {
             11..18 => Mood::Rough,
             _ => Mood::Awful,
         };
-        let backend = backend(rng, mood);
+        let mut backend = backend(rng, mood);
         let files = files(rng, mood, &backend);
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let line = line(rng, bytes);
@@ -75,6 +76,10 @@ impl Scenario {
         let (slots, store, retried_at_end) =
             (rng.pick(&[1, 2, 3, 4, 6, 6, 6, 6, 8, 12]), store(rng, mood), rng.percent(70));
         let cap = rng.percent(10).then(|| (line.up / rng.between(1, 10)).max(20_000));
+        (backend.forms, backend.sessions) = (rng.percent(50), rng.percent(20));
+        if backend.sessions {
+            backend.part_size = backend.part_size.map(|size| size.next_multiple_of(UNIT));
+        }
         Self {
             seed,
             files,
@@ -106,6 +111,8 @@ fn backend(rng: &mut Rng, mood: Mood) -> BackendSpec {
         first_grants: rng.pick(&[0, 0, 1, 4, 20]),
         page: rng.pick(&[3, 10, 1000]),
         babbles: rng.percent(30),
+        forms: false,
+        sessions: false,
     }
 }
 

@@ -121,6 +121,10 @@ pub(crate) struct BackendSpec {
     pub(crate) page: u32,
     /// Problems quote the presigned URL they are about.
     pub(crate) babbles: bool,
+    /// Single files go up as forms.
+    pub(crate) forms: bool,
+    /// Larger files go up to a session.
+    pub(crate) sessions: bool,
 }
 
 /// A time in which nothing is as it should be. Outages do not overlap.

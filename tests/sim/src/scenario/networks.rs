@@ -142,6 +142,8 @@ impl Named {
                 first_grants: 0,
                 page: 1000,
                 babbles: false,
+                forms: true,
+                sessions: false,
             },
             faults,
             outages: self.outages.iter().map(outage).collect(),

@@ -1,5 +1,6 @@
 //! What becomes of a PUT: on the line, and at the store.
 
+use windlass_core::protocol::Method;
 use windlass_core::retry::PutFailure;
 
 use super::World;
@@ -63,7 +64,7 @@ impl World<'_> {
         }
         if self.hits(Fault::Vanished, file, number, nth) {
             let upload = self.backend.store.upload_of(signature);
-            if upload.multipart && upload.state == State::Open {
+            if upload.method != Method::Single && upload.state == State::Open {
                 upload.state = State::Vanished;
             }
         }

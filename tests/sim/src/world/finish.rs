@@ -1,6 +1,7 @@
 //! The end of a run, and the checks that only it allows.
 
 use windlass_core::machine::{FileId, Stage};
+use windlass_core::protocol::Method;
 
 use super::{Outcome, World};
 use crate::check::{Check, ensure};
@@ -100,7 +101,7 @@ impl World<'_> {
         let (mut orphans, mut leaked, mut bad) = (0, 0, None);
         for (at, upload) in self.backend.store.uploads.iter().enumerate() {
             // A single file that nothing was sent of holds nothing at the store.
-            if upload.state != State::Open || (!upload.multipart && upload.parts.is_empty()) {
+            if upload.state != State::Open || (upload.method == Method::Single && upload.parts.is_empty()) {
                 continue;
             }
             match self.excuse(upload) {
@@ -125,6 +126,9 @@ impl World<'_> {
             Some(Excuse::Orphan)
         } else if upload.abort_failed {
             Some(Excuse::AbortFailed)
+        } else if file.removed && file.stage == Stage::Completing && upload.method != Method::Multipart {
+            // Nobody knows whether it was completed, and giving it up would delete the object.
+            Some(Excuse::Orphan)
         } else {
             // The newest upload of a failed file is kept for the person to go on with.
             (file.stage == Stage::Failed && !file.removed).then_some(Excuse::Waits)

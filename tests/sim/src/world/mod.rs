@@ -342,8 +342,8 @@ impl<'a> World<'a> {
         match effect {
             Effect::Call { call, request } => self.call(call, request),
             Effect::AbortCall(CallId(call)) => drop(self.calls.remove(&call)),
-            Effect::Put { put: PutId(put), file: FileId(file), range, grant } => {
-                self.put(put, file, range, &grant);
+            Effect::Put { put: PutId(put), file: FileId(file), range, grant, watched } => {
+                self.put(put, file, range, &grant, watched);
             }
             Effect::AbortPut(PutId(put)) => self.abort_put(put),
             Effect::Probe { probe, file } => self.probe(probe, file),

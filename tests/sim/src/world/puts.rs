@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use windlass_core::machine::{Event, PutId, Stored};
-use windlass_core::protocol::Grant;
+use windlass_core::protocol::{Grant, GrantMethod};
 use windlass_core::retry::PutFailure;
 
 use super::fate::Fate;
@@ -36,6 +36,8 @@ pub(super) struct Put {
     /// Bytes until the flow's next mark, while one is on the line.
     flowing: Option<u64>,
     told: u64,
+    watched: bool,
+    is_form: bool,
     pub(super) empty: bool,
 }
 
@@ -51,7 +53,7 @@ impl Put {
 }
 
 impl World<'_> {
-    pub(super) fn put(&mut self, put: u32, file: u32, range: Range<u64>, grant: &Grant) {
+    pub(super) fn put(&mut self, put: u32, file: u32, range: Range<u64>, grant: &Grant, watched: bool) {
         self.stats.puts += 1;
         self.stats.largest = self.stats.largest.max(range.end - range.start);
         self.may_send(put, file, grant);
@@ -69,6 +71,8 @@ impl World<'_> {
             refusal: None,
             flowing: None,
             told: 0,
+            watched,
+            is_form: grant.method == GrantMethod::Post,
             empty: false,
         };
         self.puts.insert(put, new);
@@ -103,7 +107,8 @@ impl World<'_> {
         let opening = if lane == Lane::Fresh { handshakes * rtt } else { 0 };
         let Some(state) = self.puts.get(&put) else { return };
         let (token, signature) = (state.token, state.signature);
-        let known = keeps && !self.backend.store.preflight(signature);
+        let is_simple = state.is_form && !state.watched;
+        let known = is_simple || (keeps && !self.backend.store.preflight(signature));
         let preflight = if known { 0 } else { 2 * self.way() + self.scenario.store.think };
         self.queue.put(self.now + opening + preflight, Happening::Opened(put, token));
     }
@@ -207,7 +212,7 @@ impl World<'_> {
 
     fn tell_progress(&mut self, put: u32, loaded: u64) {
         let Some(state) = self.puts.get_mut(&put) else { return };
-        if loaded > state.told {
+        if loaded > state.told && state.watched {
             state.told = loaded;
             self.tell(Event::PutProgress { put: PutId(put), loaded });
         }
@@ -216,12 +221,17 @@ impl World<'_> {
     /// The flow is where its fate meets it: mostly, all bytes are out.
     pub(super) fn mark_reached(&mut self, put: u32) {
         let Some(state) = self.puts.get_mut(&put) else { return };
-        self.stats.sent += state.flowing.take().unwrap_or(0);
+        let mark = state.flowing.take().unwrap_or(0);
+        self.stats.sent += mark;
         self.stats.last_sent = self.now;
         let (token, len) = (state.token, state.len());
         match state.fate {
             Fate::Stall => {}
-            Fate::Reset => self.end_with(put, PutFailure::NoAnswer),
+            Fate::Reset => {
+                let body = self.body(put);
+                self.backend.store.breaks_off(&body, mark);
+                self.end_with(put, PutFailure::NoAnswer);
+            }
             Fate::ConnectionLost => {
                 for shared in self.lanes.sharing(put) {
                     self.kill_put(shared, 10 * MS);

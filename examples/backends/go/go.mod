@@ -1,0 +1,3 @@
+module example.com/windlass-backend
+
+go 1.19
