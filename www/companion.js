@@ -1,9 +1,11 @@
 // Uppy Companion as a backend, unmodified: its S3 endpoints, spoken to as Uppy does. Tried with @uppy/companion 6.2.2.
 //
 // What had to be worked around:
-// - Companion signs small files only as a POST form, so that all files go up in parts; of a small one there is one.
+// - Small files go up by the POST form that Companion signs for them. It is for a key made up anew each time, so that one
+//   that has expired is started anew; and nobody can delete what it has stored.
 // - An upload is a pair of upload id and key there; together they are the opaque `id` of the contract.
-// - Companion asks for no size and tells none: before an upload is completed, its parts are listed and added up.
+// - Companion asks for no size and tells none: before an upload is completed, its parts are listed and added up. Of a form
+//   the store has taken all or nothing.
 // - It tells no time of its own. Presigned URLs say how long they are good, and that is counted from before they were
 //   asked for, by the page's clock on both sides.
 // - Its AWS SDK writes the CRC-32 of an empty body into every address, as a parameter that LocalStack ignores. For a store
@@ -12,6 +14,9 @@
 // - Completing twice is an error at some stores: what was answered once is remembered, and where the answer was lost
 //   and the upload is gone since, it was completed; nobody else knows of it.
 
+/** Files of up to so many bytes go up in one request. */
+const SMALL = 5 * 1024 * 1024;
+const USUAL_TYPE = 'application/octet-stream';
 /** Seconds that a URL without an expiry of its own is taken to be good. */
 const USUAL_EXPIRY = 300;
 /** Part numbers in one address, which servers take up to some thousand characters long. */
@@ -22,7 +27,7 @@ export function companion({ url, headers = {}, withCredentials = false }) {
   if (typeof url !== 'string' || url.trim() === '') {
     throw Object.assign(new Error('windlass: companion needs the url of your Companion'), { code: 'bad-options' });
   }
-  const ask = asker(`${url.replace(/\/+$/, '')}/s3/multipart`, headers, withCredentials);
+  const ask = asker(`${url.replace(/\/+$/, '')}/s3`, headers, withCredentials);
   const completions = new Map();
   return {
     create: (request, { signal }) => create(ask, request, signal),
@@ -40,20 +45,36 @@ export function companion({ url, headers = {}, withCredentials = false }) {
 }
 
 async function create(ask, { files }, signal) {
-  const uploads = await each(files, 'ref', async ({ ref, name, type, metadata }) => {
-    const body = { filename: name, type: type || 'application/octet-stream', metadata };
-    const { uploadId, key } = await ask('', { method: 'POST', body, signal });
-    if (typeof uploadId !== 'string' || typeof key !== 'string') {
-      // The answer of something else; what is missing in ours is told as what is wrong.
-      return { ref };
-    }
-    return { ref, id: JSON.stringify([uploadId, key]), provider: 's3', key, method: 'multipart' };
-  });
-  return { uploads, serverTime: Date.now() };
+  const one = (file) => (file.size !== null && file.size <= SMALL ? single : multipart)(ask, file, signal);
+  return { uploads: await each(files, 'ref', one), serverTime: Date.now() };
+}
+
+async function single(ask, { ref, name, type, metadata }, signal) {
+  const asked = Date.now();
+  const query = new URLSearchParams({ filename: name, type: type || USUAL_TYPE });
+  Object.entries(metadata).forEach(([key, value]) => query.set(`metadata[${key}]`, value));
+  const { method, url, fields, expires = USUAL_EXPIRY } = await ask(`/params?${query}`, { signal });
+  const key = fields?.key;
+  const grant = { number: 1, method, url, headers: {}, fields, expiresAt: asked + 1000 * expires };
+  // An answer of something else lacks the key, and that is told.
+  return { ref, id: JSON.stringify(['', key ?? '']), provider: 's3', key, method: 'single', parts: [grant] };
+}
+
+async function multipart(ask, { ref, name, type, metadata }, signal) {
+  const body = { filename: name, type: type || USUAL_TYPE, metadata };
+  const { uploadId, key } = await ask('/multipart', { method: 'POST', body, signal });
+  if (typeof uploadId !== 'string' || typeof key !== 'string') {
+    // The answer of something else; what is missing in ours is told as what is wrong.
+    return { ref };
+  }
+  return { ref, id: JSON.stringify([uploadId, key]), provider: 's3', key, method: 'multipart' };
 }
 
 async function sign(ask, request, signal) {
   const uploads = await each(request.uploads, 'id', async ({ id, parts }) => {
+    if (isSingle(id)) {
+      throw refusal(410, 'upload-expired', 'Companion signs a form for each key only once.');
+    }
     const asked = Date.now();
     const numbers = parts.map((part) => part.number);
     const urls = {};
@@ -79,6 +100,9 @@ async function listed(ask, id, signal) {
 }
 
 async function complete(ask, completions, { id, size, parts }, signal) {
+  if (isSingle(id)) {
+    return { id, key: keyOf(id), size };
+  }
   const before = completions.get(id);
   if (before?.object) {
     return before.object;
@@ -124,7 +148,7 @@ async function abort(ask, { ids }, signal) {
       }
     }
   };
-  await Promise.all(ids.map(one));
+  await Promise.all(ids.filter((id) => !isSingle(id)).map(one));
   return {};
 }
 
@@ -151,10 +175,11 @@ function problem({ status, code, message }) {
 
 const pair = (id) => JSON.parse(id);
 const keyOf = (id) => pair(id)[1];
+const isSingle = (id) => pair(id)[0] === '';
 
 function at(id, path = '', query = {}) {
   const [uploadId, key] = pair(id);
-  return `/${encodeURIComponent(uploadId)}${path}?${new URLSearchParams({ key, ...query })}`;
+  return `/multipart/${encodeURIComponent(uploadId)}${path}?${new URLSearchParams({ key, ...query })}`;
 }
 
 /** Calls Companion; what it refuses is thrown with its status. */

@@ -22,7 +22,7 @@ const USE: &str = "const url = arguments[0];
       document.querySelector('windlass-upload').replaceWith(element);
     });";
 
-/// In parts, in one part and empty, with a name that has to be escaped, are read back as they were.
+/// In parts, by a form and empty, with a name that has to be escaped, are read back as they were.
 pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
     let (companion, page) = start(cx).await?;
     let mut files = Vec::new();
@@ -35,7 +35,8 @@ pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
     }
     let calls = companion.front.records();
     let asked = |end: &str| calls.iter().any(|call| call.seen.path.ends_with(end));
-    ensure!(asked("/s3/multipart") && asked("/batch") && asked("/complete"), "not by Companion: {calls:?}");
+    let by_companion = ["/s3/params", "/s3/multipart", "/batch", "/complete"].into_iter().all(asked);
+    ensure!(by_companion, "not by Companion: {calls:?}");
     ensure!(doctor::well(&page).await?.is_empty(), "the doctor has something to note");
     none_open(cx).await?;
     check::quiet(&page).await
