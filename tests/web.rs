@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Function, Uint8Array};
 #[cfg(feature = "ui")]
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -16,7 +16,7 @@ use windlass::browser::frame::Frame;
 use windlass::browser::{clock, files};
 use windlass::driver::{Driver, Update};
 use windlass_core::error::Kind;
-use windlass_core::machine::{Config, Report, Stage};
+use windlass_core::machine::{Config, FileId, Report, Stage};
 use windlass_core::map::Map;
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -27,7 +27,11 @@ fn file(bytes: &[u8], name: &str) -> File {
 }
 
 fn driver(endpoint: &str) -> Driver {
-    let backend = Http { endpoint: endpoint.into(), headers: Map::new(), with_credentials: false };
+    driver_with(endpoint, None)
+}
+
+fn driver_with(endpoint: &str, function: Option<Function>) -> Driver {
+    let backend = Http { endpoint: endpoint.into(), headers: Map::new(), with_credentials: false, function };
     Driver::new(backend, Config::default())
 }
 
@@ -62,6 +66,34 @@ async fn a_frame_runs_once_for_many_requests() {
 #[wasm_bindgen_test]
 async fn a_wrong_endpoint_fails_the_file_with_its_reason() {
     let driver = driver("/there-is-no-backend-here");
+    let (id, why) = failure(&driver).await;
+    assert_eq!(why, [(Kind::EndpointNotFound, Stage::Failed)]);
+    assert_eq!(driver.view(id).unwrap().stage, Stage::Failed);
+    driver.remove(id);
+    assert!(driver.view(id).is_none());
+}
+
+#[wasm_bindgen_test]
+async fn a_function_is_asked_in_place_of_an_endpoint() {
+    for (body, kind) in [
+        // Two tries, for the first finds nobody.
+        (
+            "this.tries = (this.tries ?? 0) + 1;
+            if (this.tries === 1) return Promise.reject(new TypeError());
+            const right = route === 'create' && JSON.parse(json).files[0].name === 'x' && !signal.aborted;
+            return Promise.resolve(new Response('{}', { status: right ? 401 : 404 }));",
+            Kind::Unauthorized,
+        ),
+        ("return Promise.resolve(new Response(''));", Kind::BadAnswer),
+    ] {
+        let function = Function::new_with_args("route, json, signal", body);
+        let (_, why) = failure(&driver_with("", Some(function))).await;
+        assert_eq!(why, [(kind, Stage::Failed)]);
+    }
+}
+
+/// Adds a file, and waits until it has failed.
+async fn failure(driver: &Driver) -> (FileId, Vec<(Kind, Stage)>) {
     let told = Rc::new(RefCell::new(Vec::new()));
     let log = Rc::clone(&told);
     driver.listen(move |update| {
@@ -76,10 +108,8 @@ async fn a_wrong_endpoint_fails_the_file_with_its_reason() {
             break;
         }
     }
-    assert_eq!(*told.borrow(), [(Kind::EndpointNotFound, Stage::Failed)]);
-    assert_eq!(driver.view(id).unwrap().stage, Stage::Failed);
-    driver.remove(id);
-    assert!(driver.view(id).is_none());
+    let told = told.borrow().clone();
+    (id, told)
 }
 
 #[cfg(feature = "ui")]
@@ -99,7 +129,7 @@ async fn the_widget_shows_a_row_and_lets_go_of_everything() {
     widget.unmount();
     assert_eq!(shadow.child_nodes().length(), 0);
     // What still happens to the file finds nothing to show it in, and that is fine.
-    driver.cancel(windlass_core::machine::FileId(1));
+    driver.cancel(FileId(1));
     TimeoutFuture::new(300).await;
 }
 

@@ -1,12 +1,17 @@
-import type { CompletedFile, FailedFile, UploadFile } from './index.js';
+import type { Backend } from './backend.js';
+import type { Finding, TestFile } from './doctor.js';
+import type { CompletedFile, Diagnosis, FailedFile, UploadFile } from './index.js';
 
-export type { CompletedFile, ErrorCode, FailedFile, Stage, UploadFile } from './index.js';
+export type * from './backend.js';
+export type { Finding, FindingCode, TestFile } from './doctor.js';
+export type { CompletedFile, Diagnosis, ErrorCode, FailedFile, Stage, UploadFile } from './index.js';
 
 export interface WindlassEventMap {
   'windlass-progress': CustomEvent<UploadFile>;
   'windlass-complete': CustomEvent<CompletedFile>;
   'windlass-error': CustomEvent<FailedFile>;
   'windlass-cancel': CustomEvent<UploadFile>;
+  'windlass-diagnosis': CustomEvent<Diagnosis>;
 }
 
 /** Loads the wasm once, from beside the module or from `url`; the element does it by itself. */
@@ -22,6 +27,12 @@ export class WindlassUpload extends HTMLElement {
   headers: Record<string, string>;
   /** Whether cookies go to a backend on another origin. */
   withCredentials: boolean;
+  /** Functions in place of an endpoint. */
+  backend: Backend | undefined;
+  /** Whether the doctor looks by itself, once, after the first failure that it may explain. */
+  doctor: boolean;
+  /** Tries backend and store with tiny real requests; what is in the way comes first. See `windlass/doctor`. */
+  diagnose(file?: TestFile): Promise<Finding[]>;
   /** Starts to upload files, as if the person had chosen them. */
   addFiles(files: Iterable<File> | ArrayLike<File>): void;
   addEventListener<K extends keyof WindlassEventMap>(

@@ -1,5 +1,6 @@
 // <windlass-upload>: the class is JavaScript because wasm-bindgen cannot extend HTMLElement. It owns the element's
 // life; everything else is in the wasm.
+import { diagnose, explain, split } from './options.js';
 import init, { Mounted } from './wasm/windlass_element.js';
 
 let loading;
@@ -17,6 +18,10 @@ export class WindlassUpload extends Base {
   static observedAttributes = ['endpoint', 'max-concurrent'];
 
   #mounted;
+  #backend;
+  #doctor = true;
+  #explained = false;
+  #refused = false;
   #headers = {};
   #withCredentials = false;
   #waiting = [];
@@ -60,6 +65,29 @@ export class WindlassUpload extends Base {
     this.#configure();
   }
 
+  get backend() {
+    return this.#backend;
+  }
+
+  set backend(value) {
+    this.#backend = value;
+    this.#configure();
+  }
+
+  get doctor() {
+    return this.#doctor;
+  }
+
+  set doctor(value) {
+    this.#doctor = Boolean(value);
+  }
+
+  /** Tries backend and store with tiny requests; what is in the way, the most important first. */
+  diagnose(test) {
+    this.#explained = true;
+    return diagnose(this.#options(), test);
+  }
+
   /** Starts to upload files, as if the person had chosen them. Before the wasm is there they wait for it. */
   addFiles(files) {
     const list = Array.from(files);
@@ -71,7 +99,7 @@ export class WindlassUpload extends Base {
   }
 
   connectedCallback() {
-    for (const name of ['endpoint', 'maxConcurrent', 'headers', 'withCredentials']) {
+    for (const name of ['endpoint', 'maxConcurrent', 'headers', 'withCredentials', 'backend', 'doctor']) {
       this.#upgrade(name);
     }
     this.#mount();
@@ -105,13 +133,15 @@ export class WindlassUpload extends Base {
   }
 
   #options() {
-    const { endpoint, maxConcurrent } = this;
-    return { endpoint, headers: this.#headers, withCredentials: this.#withCredentials, maxConcurrent };
+    const { endpoint, headers, withCredentials, maxConcurrent, backend, doctor } = this;
+    return { endpoint, headers, withCredentials, maxConcurrent, backend, doctor };
   }
 
   #configure() {
     if (this.#mounted) {
-      this.#report(() => this.#mounted.configure(this.#options()));
+      this.#report(() => this.#mounted.configure(...split(this.#options())));
+    } else if (this.#refused) {
+      this.#mount();
     }
   }
 
@@ -129,10 +159,20 @@ export class WindlassUpload extends Base {
     if (!this.isConnected || this.#mounted) {
       return;
     }
+    // Until the options can be: what is set next may be what they lack.
+    this.#refused = true;
     this.#report(() => {
       const emit = (name, detail) =>
         this.dispatchEvent(new CustomEvent(`windlass-${name}`, { detail, bubbles: true, composed: true }));
-      this.#mounted = new Mounted(this, this.shadowRoot, this.#options(), emit);
+      const tell = (name, detail) => {
+        emit(name, detail);
+        if (name === 'error') {
+          this.#explained ||= explain(this.#options(), detail, emit);
+        }
+      };
+      const [read, ask] = split(this.#options());
+      this.#mounted = new Mounted(this, this.shadowRoot, read, tell, ask);
+      this.#refused = false;
       this.addFiles(this.#waiting.splice(0));
     });
   }

@@ -1,3 +1,9 @@
+import type { Backend } from './backend.js';
+import type { Finding, TestFile } from './doctor.js';
+
+export type * from './backend.js';
+export type { Finding, FindingCode, TestFile } from './doctor.js';
+
 /** Where a file is on its way. */
 export type Stage = 'queued' | 'uploading' | 'paused' | 'completing' | 'done' | 'failed' | 'canceled';
 
@@ -23,13 +29,33 @@ export type ErrorCode =
   | 'parts-refused'
   | 'size-mismatch';
 
-export interface UploadOptions {
-  /** The address that the backend's five routes are under, absolute or relative to the page. */
-  endpoint: string;
-  /** Headers of every call to the backend, such as `Authorization`. They never go to the store. */
-  headers?: Record<string, string>;
-  /** Whether cookies go to a backend on another origin. */
-  withCredentials?: boolean;
+/** Who presigns: a backend over HTTP, or functions of the page. */
+export type BackendOptions =
+  | {
+      /** The address that the backend's five routes are under, absolute or relative to the page. */
+      endpoint: string;
+      /** Headers of every call to the backend, such as `Authorization`. They never go to the store. */
+      headers?: Record<string, string>;
+      /** Whether cookies go to a backend on another origin. */
+      withCredentials?: boolean;
+      backend?: undefined;
+    }
+  | {
+      /** Functions in place of an endpoint. */
+      backend: Backend;
+      endpoint?: undefined;
+      headers?: undefined;
+      withCredentials?: undefined;
+    };
+
+export type UploadOptions = BackendOptions & CommonOptions;
+
+export interface CommonOptions {
+  /**
+   * Whether the doctor looks by itself, once, after the first failure that it may explain: it sends tiny requests to
+   * backend and store, and what it finds comes as the event `diagnosis` and as one warning in the console. Yes unless set.
+   */
+  doctor?: boolean;
   /**
    * Parts on their way at once at most, over all files: 1 to 64, 16 unless set. Below this the number that helps is
    * found while uploading: six on HTTP/1.1, more where the browser shares a connection.
@@ -37,6 +63,13 @@ export interface UploadOptions {
   maxConcurrent?: number;
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
+}
+
+export interface ChangedOptions extends CommonOptions {
+  endpoint?: string | undefined;
+  backend?: Backend | undefined;
+  headers?: Record<string, string> | undefined;
+  withCredentials?: boolean | undefined;
 }
 
 /** A file as it stands. Sizes in bytes. */
@@ -77,11 +110,17 @@ export interface FailedFile extends UploadFile {
   part: number | null;
 }
 
+/** What the doctor found by itself, the most important first. */
+export interface Diagnosis {
+  findings: Finding[];
+}
+
 export interface UploaderEventMap {
   progress: CustomEvent<UploadFile>;
   complete: CustomEvent<CompletedFile>;
   error: CustomEvent<FailedFile>;
   cancel: CustomEvent<UploadFile>;
+  diagnosis: CustomEvent<Diagnosis>;
 }
 
 /** Loads the wasm once, from beside the module or from `url`. */
@@ -115,8 +154,13 @@ export class Uploader extends EventTarget {
    */
   parts(fileId: number): Uint8Array;
   readonly files: UploadFile[];
-  /** Changes options from now on; those not named stay. */
-  configure(options: Partial<UploadOptions>): void;
+  /**
+   * Changes options from now on; those not named stay, so that one who goes from an endpoint to a backend names both,
+   * one of them as `undefined`.
+   */
+  configure(options: ChangedOptions): void;
+  /** Tries backend and store with tiny real requests; what is in the way comes first. See `windlass/doctor`. */
+  diagnose(file?: TestFile): Promise<Finding[]>;
   addEventListener<K extends keyof UploaderEventMap>(
     type: K,
     listener: (event: UploaderEventMap[K]) => void,

@@ -1,4 +1,5 @@
 // The headless uploader: the wasm's own class with events a JavaScript program expects.
+import { diagnose, explain, split } from './options.js';
 import init, { Uploader as Core } from './wasm/windlass.js';
 
 let loading;
@@ -12,6 +13,7 @@ export function load(url) {
 export class Uploader extends EventTarget {
   #core;
   #options;
+  #explained = false;
 
   /** Resolves once the wasm is loaded. Throws an error with `code` "bad-options" for options that cannot be. */
   static async create(options) {
@@ -25,7 +27,15 @@ export class Uploader extends EventTarget {
       throw new Error('windlass: not loaded yet. Use `await Uploader.create(options)`.');
     }
     this.#options = { ...options };
-    this.#core = new Core(this.#options, (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail })));
+    const emit = (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail }));
+    const tell = (name, detail) => {
+      emit(name, detail);
+      if (name === 'error') {
+        this.#explained ||= explain(this.#options, detail, emit);
+      }
+    };
+    const [read, ask] = split(this.#options);
+    this.#core = new Core(read, tell, ask);
   }
 
   add(files) {
@@ -75,7 +85,13 @@ export class Uploader extends EventTarget {
   /** Changes options from now on; those not named stay. */
   configure(options) {
     const next = { ...this.#options, ...options };
-    this.#core.configure(next);
+    this.#core.configure(...split(next));
     this.#options = next;
+  }
+
+  /** Tries backend and store with tiny requests; what is in the way, the most important first. */
+  diagnose(test) {
+    this.#explained = true;
+    return diagnose(this.#options, test);
   }
 }

@@ -1,9 +1,12 @@
-//! A backend that speaks the contract (`windlass_core::protocol`) over HTTP.
+//! A backend that speaks the contract (`windlass_core::protocol`) over HTTP, or by functions of the page.
 
 use std::fmt;
 
-use gloo_net::http::{Headers, Request as HttpRequest, Response};
-use web_sys::{AbortController, RequestCredentials, RequestInit, RequestRedirect};
+use gloo_net::http::{Headers, Response};
+use js_sys::{Function, Promise};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal, RequestCredentials, RequestInit, RequestRedirect};
 use windlass_core::machine::{Answer, Request};
 use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
@@ -25,6 +28,9 @@ pub struct Http {
     pub headers: Map<String, String>,
     /// Whether cookies go to a backend on another origin.
     pub with_credentials: bool,
+    /// Asked in place of the endpoint: with a route's name, the request as JSON and an `AbortSignal`. It promises a
+    /// `Response`, so that what the page's own functions say is read and checked as if it had come over HTTP.
+    pub function: Option<Function>,
 }
 
 impl fmt::Debug for Http {
@@ -58,28 +64,20 @@ impl Http {
     async fn post(&self, route: Route, json: Json) -> Result<String, CallFailure> {
         let json =
             json::stringify(&json).ok_or_else(|| CallFailure::Malformed("the request is not JSON".into()))?;
-        let unsendable = |_| CallFailure::Malformed("the endpoint or a header is not a valid one".into());
-        let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
-        let credentials =
-            if self.with_credentials { RequestCredentials::Include } else { RequestCredentials::SameOrigin };
-        let stop = Stop(AbortController::new().map_err(|_| CallFailure::NoAnswer)?);
+        let no_answer = |_| CallFailure::NoAnswer;
+        let stop = Stop(AbortController::new().map_err(no_answer)?);
         let signal = stop.0.signal();
-        let headers = Headers::new();
-        for (name, value) in self.headers.iter() {
-            headers.set(name, value);
-        }
-        headers.set("content-type", "application/json");
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_credentials(credentials);
-        init.set_headers(&headers.into_raw());
-        init.set_signal(Some(&signal));
-        init.set_body(&json.into());
-        // Followed, one to a login page of another origin would look as if there were no network.
-        init.set_redirect(RequestRedirect::Manual);
-        // Not by gloo's builder: what it does for queries would be a hundredth of the whole wasm.
-        let request = web_sys::Request::new_with_str_and_init(&url, &init).map_err(unsendable)?;
-        let response = HttpRequest::from(request).send().await.map_err(|_| CallFailure::NoAnswer)?;
+        let promise = match &self.function {
+            Some(function) => function
+                .call3(&JsValue::NULL, &route.path().into(), &json.into(), &signal)
+                .map_err(no_answer)?
+                .unchecked_into(),
+            None => self
+                .fetch(route, &json.into(), &signal)
+                .map_err(|_| CallFailure::Malformed("the endpoint or a header is not a valid one".into()))?,
+        };
+        let response = JsFuture::from(promise).await.map_err(no_answer)?;
+        let response = Response::from(response.unchecked_into::<web_sys::Response>());
         let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
         match response.status() {
             // The browser tells no more of a redirect than that it was one.
@@ -90,6 +88,29 @@ impl Http {
             200..=299 => Ok(text),
             _ => Err(refusal(&response, &text)),
         }
+    }
+
+    fn fetch(&self, route: Route, json: &JsValue, signal: &AbortSignal) -> Result<Promise, JsValue> {
+        let headers = Headers::new();
+        for (name, value) in self.headers.iter() {
+            headers.set(name, value);
+        }
+        headers.set("content-type", "application/json");
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_headers(&headers.into_raw());
+        init.set_body(json);
+        init.set_signal(Some(signal));
+        // Followed, one to a login page of another origin would look as if there were no network.
+        init.set_redirect(RequestRedirect::Manual);
+        if self.with_credentials {
+            init.set_credentials(RequestCredentials::Include);
+        }
+        let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
+        // Made first, because fetch itself would not tell a URL that is none from a line that is down; and not by gloo's
+        // builder, whose code for queries would be a hundredth of the whole wasm.
+        let request = web_sys::Request::new_with_str_and_init(&url, &init)?;
+        Ok(web_sys::window().ok_or(JsValue::NULL)?.fetch_with_request(&request))
     }
 }
 

@@ -20,15 +20,16 @@ pub struct Mounted {
 #[wasm_bindgen]
 impl Mounted {
     /// Shows the widget in `shadow`, the shadow root of `host`; `emit` is called with the name and the detail of
-    /// every event.
+    /// every event, `function` is asked in place of an endpoint.
     #[wasm_bindgen(constructor)]
     pub fn new(
         host: &HtmlElement,
         shadow: &ShadowRoot,
         options: &JsValue,
         emit: Function,
+        function: Option<Function>,
     ) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(options)?.driver();
+        let driver = Options::read(options, function)?.driver();
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -45,8 +46,8 @@ impl Mounted {
     }
 
     /// Changes the options from now on.
-    pub fn configure(&self, options: &JsValue) -> Result<(), js_sys::Error> {
-        let options = Options::read(options)?;
+    pub fn configure(&self, options: &JsValue, function: Option<Function>) -> Result<(), js_sys::Error> {
+        let options = Options::read(options, function)?;
         self.driver.configure(options.backend(), options.config());
         Ok(())
     }

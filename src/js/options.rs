@@ -1,6 +1,6 @@
 //! What JavaScript hands in, checked: the options object field by field, and lists of files.
 
-use js_sys::Array;
+use js_sys::{Array, Function};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::File;
 use windlass_core::machine::Config;
@@ -11,7 +11,9 @@ use crate::backend::http::Http;
 use crate::driver::Driver;
 use crate::json;
 
-const NAMES: [&str; 5] = ["endpoint", "headers", "maxBytesPerSecond", "maxConcurrent", "withCredentials"];
+/// `backend` and `doctor` are the JavaScript side's, which takes them out: see `www/options.js`.
+const NAMES: [&str; 7] =
+    ["backend", "doctor", "endpoint", "headers", "maxBytesPerSecond", "maxConcurrent", "withCredentials"];
 
 /// What an app may set. A misspelt name is an error rather than silence.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Options {
     /// The first name that is no option.
     unknown: Option<String>,
     endpoint: String,
+    /// What is asked in place of an endpoint.
+    function: Option<Function>,
     headers: Map<String, String>,
     with_credentials: bool,
     max_concurrent: Option<u64>,
@@ -26,15 +30,18 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn read(options: &JsValue) -> Result<Self, js_sys::Error> {
+    /// Reads the options object; `function` is what the JavaScript side made of the option `backend`.
+    pub(super) fn read(options: &JsValue, function: Option<Function>) -> Result<Self, js_sys::Error> {
         let json = json::from_js(options).ok_or_else(|| bad("an option has a value of no use here"))?;
         let read = Reader::read(json, "the options argument", Self::decode);
-        let options = read.map_err(|error| bad(&error.to_string()))?;
+        let options = Self { function, ..read.map_err(|error| bad(&error.to_string()))? };
         if let Some(name) = &options.unknown {
             return Err(bad(&format!("there is no option {name}; there are {}", NAMES.join(", "))));
         }
-        if options.endpoint.trim_ascii().is_empty() {
-            return Err(bad("endpoint is empty: set it to the address of your upload backend"));
+        if options.function.is_none() && options.endpoint.trim_ascii().is_empty() {
+            return Err(bad(
+                "endpoint is empty: set it to the address of your upload backend, or set backend",
+            ));
         }
         if let Some((name, _)) = options.headers.iter().find(|(name, value)| !is_header(name, value)) {
             return Err(bad(&format!("headers: {name} is no name of a header, or its value cannot be sent")));
@@ -52,6 +59,7 @@ impl Options {
         Self {
             unknown: fields.unknown(&NAMES).map(str::to_owned),
             endpoint: fields.text("endpoint").unwrap_or_default(),
+            function: None,
             headers: fields.texts("headers"),
             with_credentials: fields.bool("withCredentials").unwrap_or(false),
             max_concurrent: fields.number("maxConcurrent"),
@@ -68,6 +76,7 @@ impl Options {
             endpoint: self.endpoint.clone(),
             headers: self.headers.clone(),
             with_credentials: self.with_credentials,
+            function: self.function.clone(),
         }
     }
 

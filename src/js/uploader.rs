@@ -17,10 +17,11 @@ pub struct Uploader {
 
 #[wasm_bindgen]
 impl Uploader {
-    /// Takes the options object and a function that is called with the name and the detail of every event.
+    /// Takes the options object, a function that is called with the name and the detail of every event, and one to ask
+    /// in place of an endpoint.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &JsValue, emit: Function) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(options)?.driver();
+    pub fn new(options: &JsValue, emit: Function, function: Option<Function>) -> Result<Self, js_sys::Error> {
+        let driver = Options::read(options, function)?.driver();
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -86,8 +87,8 @@ impl Uploader {
     }
 
     /// Changes the options from now on.
-    pub fn configure(&self, options: &JsValue) -> Result<(), js_sys::Error> {
-        let options = Options::read(options)?;
+    pub fn configure(&self, options: &JsValue, function: Option<Function>) -> Result<(), js_sys::Error> {
+        let options = Options::read(options, function)?;
         self.driver.configure(options.backend(), options.config());
         Ok(())
     }

@@ -1,5 +1,8 @@
 // A program that uses the package as its typings promise; it is only compiled.
-import { Uploader, type FailedFile } from '../../www/index.js';
+import { Uploader, type Backend, type FailedFile } from '../../www/index.js';
+import { companion } from '../../www/companion.js';
+import { corsRule, diagnose, type FindingCode } from '../../www/doctor.js';
+import { manifest } from '../../www/manifest.js';
 import '../../www/element.js';
 
 const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4 });
@@ -20,10 +23,47 @@ await Uploader.create({});
 // @ts-expect-error: not an option
 await Uploader.create({ endpoint: '/', maxConcurent: 4 });
 
+const own: Backend = {
+  create: async ({ files }, { signal }) => (await (await fetch('/own', { signal, body: files[0]!.name })).json()),
+  sign: async ({ uploads }) => ({
+    uploads: uploads.map(({ id, parts: [part] }) => ({
+      id,
+      parts: [{ number: part!.number, method: 'PUT', url: 'https://a.example/', expiresAt: Date.now() + 900_000 }],
+    })),
+    serverTime: Date.now(),
+  }),
+  list: async () => ({ parts: [{ number: 1, size: 5 }] }),
+  complete: async ({ uploads }) => ({ objects: uploads.map(({ id, size }) => ({ id, key: id, size })) }),
+  abort: async () => {
+    throw Object.assign(new Error('later'), { status: 503, retryAfter: 5 });
+  },
+};
+await Uploader.create({ backend: own, doctor: false });
+uploader.configure({ endpoint: undefined, headers: {}, backend: companion({ url: 'https://companion.example' }) });
+const parts = [{ number: 1, method: 'PUT' as const, url: 'https://a.example/', expiresAt: 0 }];
+const handed = manifest({ uploads: [{ id: '1', key: 'a', method: 'single', parts }], completeUrl: '/complete' });
+handed.limits.every((limit) => limit.maxSize <= 5_000_000 && limit.expiresAt > Date.now());
+await Uploader.create({ backend: handed });
+// @ts-expect-error: one or the other
+await Uploader.create({ backend: own, endpoint: '/windlass' });
+// @ts-expect-error: functions are missing
+await Uploader.create({ backend: { create: own.create } });
+// @ts-expect-error: nowhere to complete
+manifest({ uploads: [] });
+
+const codes: FindingCode[] = (await diagnose({ endpoint: '/windlass' }, { type: 'image/png' })).map(({ code }) => code);
+codes.includes('store-cors');
+corsRule('gcs', location.origin).toUpperCase();
+(await uploader.diagnose()).map(({ sentence, fix, paste }) => [sentence, fix, paste].join());
+uploader.addEventListener('diagnosis', ({ detail }) => detail.findings.some((finding) => finding.note));
+
 const element = document.querySelector('windlass-upload')!;
 element.endpoint = '/windlass';
 element.addEventListener('windlass-progress', ({ detail }) => detail.loaded / detail.size);
 document.addEventListener('windlass-error' as never, (event: CustomEvent<FailedFile>) => explain(event.detail));
+element.backend = own;
+element.doctor = false;
+element.addEventListener('windlass-diagnosis', ({ detail }) => detail.findings[0]!.paste?.length);
 // @ts-expect-error: files, not names
 element.addFiles(['x']);
 

@@ -1,4 +1,5 @@
-//! Writes the npm package: two wasm artifacts with their glue, and the hand-written files of `www/`.
+//! Writes the npm package: two wasm artifacts with their glue, and the hand-written files of `www/`, whose scripts a page
+//! downloads as well and which are minified for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,34 @@ use anyhow::{Context, Result, anyhow, bail};
 use lexopt::prelude::*;
 
 use crate::place::Place;
-use crate::run::say;
-use crate::setup;
+use crate::run::{quiet, say};
+use crate::setup::{self, node};
 use crate::wasm::{HEADLESS, Profile, Toolchain, WIDGET};
 
-/// What the package ships as it stands in `www/`. The demo page's own files are not among them.
-const FILES: [&str; 6] =
-    ["README.md", "element.d.ts", "element.js", "index.d.ts", "index.js", "package.json"];
+/// What the package ships of `www/`. The demo page's own files are not among them.
+const FILES: [&str; 8] = [
+    "README.md",
+    "backend.d.ts",
+    "companion.d.ts",
+    "doctor.d.ts",
+    "element.d.ts",
+    "index.d.ts",
+    "manifest.d.ts",
+    "package.json",
+];
+/// The scripts among it.
+const SCRIPTS: [&str; 10] = [
+    "backend.js",
+    "companion.js",
+    "doctor-cors.js",
+    "doctor-policy.js",
+    "doctor-store.js",
+    "doctor.js",
+    "element.js",
+    "index.js",
+    "manifest.js",
+    "options.js",
+];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 pub(crate) fn command(place: &Place, mut args: lexopt::Parser) -> Result<ExitCode> {
@@ -53,11 +75,26 @@ pub(crate) fn package(place: &Place, toolchain: &Toolchain, profile: Profile) ->
         headless.join().map_err(|_| anyhow!("building the headless artifact panicked"))?.and(widget)
     })?;
     let mut wanted = files_below(&built, Path::new("wasm"))?;
-    wanted.extend(FILES.map(|name| (place.root.join("www").join(name), PathBuf::from(name))));
+    let www = place.root.join("www");
+    wanted.extend(FILES.map(|name| (www.join(name), PathBuf::from(name))));
+    let scripts = match profile {
+        Profile::Web => minified(place, &www, package.with_file_name("scripts"))?,
+        Profile::Dev => www,
+    };
+    wanted.extend(SCRIPTS.map(|name| (scripts.join(name), PathBuf::from(name))));
     wanted.extend(LICENCES.map(|name| (place.root.join(name), PathBuf::from(name))));
     check_version(place)?;
     mirror(&wanted, &package)?;
     Ok(package)
+}
+
+/// The scripts without blanks and comments, each still a module of its own.
+fn minified(place: &Place, www: &Path, to: PathBuf) -> Result<PathBuf> {
+    let mut command = node::esbuild(place)?;
+    command.args(["--minify", "--format=esm", "--target=es2022", "--log-level=warning"]);
+    command.arg(format!("--outdir={}", to.display())).args(SCRIPTS.map(|name| www.join(name)));
+    quiet("Minifying the scripts", &mut command)?;
+    Ok(to)
 }
 
 /// Makes `dir` hold exactly `wanted`, pairs of a source and a path inside `dir`.

@@ -53,15 +53,31 @@ impl Azurite {
         let endpoint = format!("http://127.0.0.1:{port}/{ACCOUNT}");
         let store = Self { endpoint, proc, http: http::client(), _dir: dir };
         store.ask(Method::PUT, &format!("/{CONTAINER}?restype=container"), "").await?;
-        store.ask(Method::PUT, "?restype=service&comp=properties", CORS).await?;
+        store.allow_all().await?;
         Ok(store)
     }
 
+    /// Lets pages of any origin write.
+    pub(crate) async fn allow_all(&self) -> Result<()> {
+        self.set_cors(CORS).await
+    }
+
+    /// Sets the service's properties, in which its CORS rules are.
+    pub(crate) async fn set_cors(&self, properties: &str) -> Result<()> {
+        self.ask(Method::PUT, "?restype=service&comp=properties", properties).await.map(drop)
+    }
+
     /// Sends a request that the account's key allows everything.
-    async fn ask(&self, method: Method, path: &str, body: &'static str) -> Result<Response> {
+    async fn ask(&self, method: Method, path: &str, body: &str) -> Result<Response> {
         let mut url = Url::parse(&format!("{}{path}", self.endpoint))?;
         url.query_pairs_mut().extend_pairs(account_sas());
-        let answer = self.http.request(method, url).header("x-ms-version", VERSION).body(body).send().await?;
+        let answer = self
+            .http
+            .request(method, url)
+            .header("x-ms-version", VERSION)
+            .body(body.to_owned())
+            .send()
+            .await?;
         let status = answer.status();
         ensure!(status.is_success(), "Azurite answers {status} to {path}: {}", answer.text().await?);
         Ok(answer)

@@ -7,6 +7,7 @@
 mod azurite;
 mod ceph;
 mod check;
+mod companion;
 mod cx;
 mod engines;
 mod files;

@@ -14,7 +14,7 @@ use crate::http;
 pub(crate) const BUCKET: &str = "windlass";
 
 const CORS: &str = "<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><CORSRule>\
-    <AllowedOrigin>*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>GET</AllowedMethod>\
+    <AllowedOrigin>*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>POST</AllowedMethod><AllowedMethod>GET</AllowedMethod>\
     <AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds>\
     </CORSRule></CORSConfiguration>";
 const SIGNED_FOR: Duration = Duration::from_secs(600);
@@ -70,9 +70,26 @@ impl Account {
         anyhow::bail!("the store makes no bucket: {said}")
     }
 
+    /// Keys to another bucket of the store.
+    pub(crate) fn other_bucket(&self, name: &'static str) -> Result<Self> {
+        let bucket = rusty_s3::Bucket::new(self.endpoint.parse()?, UrlStyle::Path, name, self.region)?;
+        let (endpoint, credentials, http) =
+            (self.endpoint.clone(), self.credentials.clone(), self.http.clone());
+        Ok(Self { endpoint, bucket, credentials, http, ..*self })
+    }
+
     /// Lets pages of any origin write to the bucket.
     pub(crate) async fn open_to_pages(&self) -> Result<()> {
-        let answer = self.http.put(self.signed(Method::Put, "cors")).body(CORS).send().await?;
+        self.set_cors(Some(CORS)).await
+    }
+
+    /// Gives the bucket this CORS rule, or none.
+    pub(crate) async fn set_cors(&self, rule: Option<&str>) -> Result<()> {
+        let request = match rule {
+            Some(rule) => self.http.put(self.signed(Method::Put, "cors")).body(rule.to_owned()),
+            None => self.http.delete(self.signed(Method::Delete, "cors")),
+        };
+        let answer = request.send().await?;
         let status = answer.status();
         ensure!(status.is_success(), "the store refused the CORS rule: {status} {}", answer.text().await?);
         Ok(())
@@ -80,17 +97,42 @@ impl Account {
 
     /// Presigns an action on the bucket that rusty-s3 has no type for.
     fn signed(&self, method: Method, action: &str) -> String {
+        let now = jiff::Timestamp::now();
+        self.sign(&now, method, self.bucket.object_url(""), SIGNED_FOR, &[(action, "")])
+    }
+
+    /// The same grant as it was two hours ago, when it was good for a minute.
+    pub(crate) fn of_two_hours_ago(&self, grant: &str) -> Result<String> {
+        let mut url = Url::parse(grant)?;
+        let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let kept = query.iter().filter(|(name, _)| !name.starts_with("X-Amz-"));
+        let kept: Vec<_> = kept.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        url.set_query(None);
+        let then = jiff::Timestamp::now() - Duration::from_hours(2);
+        Ok(self.sign(&then, Method::Put, url, Duration::from_mins(1), &kept))
+    }
+
+    fn sign(
+        &self,
+        at: &jiff::Timestamp,
+        method: Method,
+        url: Url,
+        good_for: Duration,
+        query: &[(&str, &str)],
+    ) -> String {
+        let (query, headers) = (query.iter().copied(), std::iter::empty::<(&str, &str)>());
+        let seconds = good_for.as_secs();
         rusty_s3::signing::sign(
-            &jiff::Timestamp::now(),
+            at,
             method,
-            self.bucket.object_url(""),
+            url,
             self.key,
             self.secret,
             None,
             self.region,
-            SIGNED_FOR.as_secs(),
-            std::iter::once((action, "")),
-            std::iter::empty::<(&str, &str)>(),
+            seconds,
+            query,
+            headers,
         )
         .into()
     }

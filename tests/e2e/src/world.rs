@@ -41,6 +41,10 @@ pub(crate) struct Options {
     pub virtual_host: bool,
     /// The keys are temporary ones, with this token.
     pub session_token: Option<&'static str>,
+    /// Another bucket of `LocalStack` than the usual.
+    pub bucket: Option<&'static str>,
+    /// Another secret than `LocalStack`'s.
+    pub secret_key: Option<&'static str>,
 }
 
 /// A running server and what surrounds it. Ends with its owner.
@@ -235,9 +239,16 @@ async fn sign_for(server: &mut Command, lab: &Lab, options: Options, proxy: &Pro
                 // A bucket's name can stand before a name alone.
                 if options.virtual_host { url.replace("127.0.0.1", "localhost") } else { url.to_owned() }
             };
-            server.args(["--s3-endpoint", &named(&store.endpoint), "--bucket", BUCKET]);
+            server.args([
+                "--s3-endpoint",
+                &named(&store.endpoint),
+                "--bucket",
+                options.bucket.unwrap_or(BUCKET),
+            ]);
             server.args(["--region", store.region]);
-            server.env("AWS_ACCESS_KEY_ID", store.key).env("AWS_SECRET_ACCESS_KEY", store.secret);
+            server
+                .env("AWS_ACCESS_KEY_ID", store.key)
+                .env("AWS_SECRET_ACCESS_KEY", options.secret_key.unwrap_or(store.secret));
             server.envs(options.session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
             server.args(options.virtual_host.then_some("--virtual-host"));
             if options.proxied {

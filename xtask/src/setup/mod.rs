@@ -60,6 +60,7 @@ pub(crate) fn test(place: &Place) -> Result<()> {
     python::schemathesis(place)?;
     python::gcs_emulator(place)?;
     node::azurite(place)?;
+    node::companion(place)?;
     recipes::prepare(place)?;
     match ceph::obstacle() {
         None => drop(ceph::find(place)?),

@@ -11,6 +11,8 @@ use crate::run::{on_path, quiet};
 
 /// Microsoft's emulator of Azure Storage.
 const AZURITE: &str = "3.37.0";
+/// The backend of Uppy, which a site may run already.
+const COMPANION: &str = "6.2.2";
 /// Carries wasm-opt, compiled to JavaScript.
 const BINARYEN: &str = "132.0.0";
 const ESBUILD: &str = "0.28.2";
@@ -47,6 +49,11 @@ pub(crate) fn azurite(place: &Place) -> Result<PathBuf> {
     package(place, "azurite", AZURITE)
 }
 
+/// The folder of Uppy Companion.
+pub(crate) fn companion(place: &Place) -> Result<PathBuf> {
+    package(place, "@uppy/companion", COMPANION)
+}
+
 /// The folder of one installed npm package.
 fn package(place: &Place, name: &str, version: &str) -> Result<PathBuf> {
     for program in ["node", "npm"] {
@@ -56,7 +63,9 @@ fn package(place: &Place, name: &str, version: &str) -> Result<PathBuf> {
             );
         }
     }
-    let dir = place.tools.join(format!("{name}-{version}"));
+    // A scope's slash would make it two folders.
+    let folder = name.trim_start_matches('@').replace('/', "-");
+    let dir = place.tools.join(format!("{folder}-{version}"));
     let module = dir.join("node_modules").join(name);
     if !module.is_dir() {
         install(&dir, name, version).with_context(|| format!("npm could not install {name} {version}"))?;

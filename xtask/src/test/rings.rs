@@ -126,6 +126,7 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     let toolchain = setup::package(place, Profile::Web)?;
     rust::geckodriver(place)?;
     let (localstack, azurite) = (python::localstack(place)?, node::azurite(place)?);
+    let companion = node::companion(place)?;
     let server = demo::build(place, &toolchain)?;
     let mut command = cargo(&place.root);
     command.args(["run", "--quiet", "--package", "windlass-e2e", "--ignore-rust-version", "--"]).args(filter);
@@ -135,6 +136,7 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     command.env("WINDLASS_GCS_EMULATOR", python::gcs_emulator(place)?);
     command.env("WINDLASS_FAKETIME", debian::faketime()?);
     add_engines(place, &mut command)?;
+    command.env("WINDLASS_COMPANION", companion);
     if recipes::are_asked_for(filter) {
         command.env("WINDLASS_RECIPES", recipes::prepare(place)?);
     }

@@ -4,9 +4,13 @@ mod azure;
 mod backend;
 mod bad_answers;
 mod cancel;
+mod companion;
 mod contract;
 mod disk_changes;
+mod doctor;
+mod doctor_store;
 mod faults;
+mod functions;
 mod gcs_emulator;
 mod handles;
 mod hidden;
@@ -141,6 +145,20 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(gcs_emulator::protocol, "gcs_emulator", 60, &[Engine::Chromium]),
         scenario!(azure::round_trip, "azurite", 120),
         scenario!(azure::canceled, "azurite_cancel", 90),
+        scenario!(functions::own, "functions", 90),
+        scenario!(functions::manifest, "manifest", 90),
+        scenario!(companion::round_trip, "companion", 120),
+        scenario!(companion::faults, "companion_faults", 120),
+        scenario!(companion::canceled, "companion_cancel", 120),
+        scenario!(doctor::backend, "doctor_backend", 120),
+        scenario!(doctor::another_origin, "doctor_origin", 90),
+        scenario!(doctor::by_itself, "doctor_by_itself", 90),
+        scenario!(doctor::page, "doctor_page", 90),
+        scenario!(doctor_store::cors, "doctor_cors", 120),
+        scenario!(doctor_store::dialects, "doctor_dialects", 120),
+        // The doctor is the same; it is the wait for the upload to give up that is long.
+        scenario!(doctor_store::by_itself, "doctor_after_puts", 180, &[Engine::Chromium]),
+        scenario!(doctor_store::grants, "doctor_grants", 120),
         scenario!(shots::states, "shots", 90),
         // Dark comes by a preference at start in Firefox; MiniBrowser has no switch that WebDriver reaches.
         scenario!(shots::dark, "shots_dark", 90, &[Engine::Chromium, Engine::Firefox]),
