@@ -142,7 +142,8 @@ fn uuid() -> Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
 }
 
-/// One of everything, on the loopback alone.
+/// One of everything, on the loopback alone. That most of a disk is in use keeps no monitor from starting that lives for
+/// minutes.
 fn config(cluster: &str, mon_port: u16) -> String {
     format!(
         "[global]\n\
@@ -170,6 +171,8 @@ fn config(cluster: &str, mon_port: u16) -> String {
          admin socket = /srv/$name.asok\n\
          [mon]\n\
          mon data = /srv/mon\n\
+         mon data avail warn = 1\n\
+         mon data avail crit = 0\n\
          [osd]\n\
          osd data = /srv/osd\n\
          osd objectstore = bluestore\n\

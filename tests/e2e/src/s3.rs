@@ -20,7 +20,7 @@ const CORS: &str = "<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-
 const SIGNED_FOR: Duration = Duration::from_secs(600);
 
 /// Keys to the bucket at one store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Account {
     /// `http://127.0.0.1:PORT`.
     pub endpoint: String,
