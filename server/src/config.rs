@@ -33,6 +33,8 @@ pub struct Config {
     pub max_size: Option<u64>,
     /// How long a grant is good for.
     pub grant: Duration,
+    /// Whether small files go up by forms, where the store takes them (S3 does, Cloudflare R2 does not).
+    pub forms: bool,
     /// Origins whose pages may use the backend; `https://*.example.com` stands for all below that host.
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
@@ -116,6 +118,7 @@ impl Config {
             public_store_url: None,
             max_size: None,
             grant: Duration::from_mins(15),
+            forms: true,
             allow_origin: Vec::new(),
             secret: None,
             auth: Auth::Anonymous,

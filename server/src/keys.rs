@@ -132,6 +132,7 @@ impl KeyTemplate {
         name: &str,
         user: Option<&str>,
         now: Timestamp,
+        batch: &Batch,
     ) -> Result<String, getrandom::Error> {
         let mut key = String::new();
         for piece in &self.pieces {
@@ -139,7 +140,7 @@ impl KeyTemplate {
                 Piece::Text(text) => key.push_str(text),
                 Piece::User => key.push_str(&safe_user(user.unwrap_or_default())),
                 Piece::Date(format) => key.push_str(&now.strftime(format).to_string()),
-                Piece::Id => key.push_str(&random_id()?),
+                Piece::Id => key.push_str(&batch.id()?),
                 Piece::Name => key.push_str(&safe_name(name, self.name_room)),
             }
         }
@@ -212,8 +213,29 @@ fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
     Ok(pieces)
 }
 
-fn random_id() -> Result<String, getrandom::Error> {
-    let mut random = [0; RANDOM];
+/// What the ids of one call's files begin with, so that one signature can be for all of their keys and no others. Each
+/// ends in as many random characters of its own: who knows one key cannot guess the next.
+#[derive(Debug)]
+pub(crate) struct Batch(String);
+
+impl Batch {
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
+        random().map(Self)
+    }
+
+    fn id(&self) -> Result<String, getrandom::Error> {
+        Ok(format!("{}{}", self.0, random()?))
+    }
+
+    /// The beginning of a key up to where only this file's own part follows.
+    pub(crate) fn prefix_of<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.get(..key.find(&self.0)? + self.0.len())
+    }
+}
+
+/// Half an id.
+fn random() -> Result<String, getrandom::Error> {
+    let mut random = [0; RANDOM / 2];
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }

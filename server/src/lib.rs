@@ -235,7 +235,8 @@ fn sign_for(
         bucket.map_err(|_| ConfigError::new("The bucket's name and the store's URL do not go together."))
     };
     let outside = at(config.public_store_url.as_ref().unwrap_or(&place.endpoint))?;
-    Ok(Arc::new(S3Store::new(at(&place.endpoint)?, outside, credentials.clone(), config.grant)?))
+    let (inside, keys) = (at(&place.endpoint)?, credentials.clone());
+    Ok(Arc::new(S3Store::new(inside, outside, keys, config.grant, config.forms)?))
 }
 
 fn no_store() -> ConfigError {

@@ -138,7 +138,7 @@ async fn names_do_not_leave_their_folder() {
             rest.len() <= 80 && !rest.starts_with('.') && !rest.contains(['/', '\\', '\0', '?']),
             "{key:?}"
         );
-        assert_eq!(stand.put(&upload.parts[0], bytes(3)).await.status(), 200, "{key:?}");
+        assert!(stand.put(&upload.parts[0], bytes(3)).await.status().is_success(), "{key:?}");
         assert_eq!(stand.complete(id(&upload), 3, &untagged(1)).await.size, Some(3), "{key:?}");
         // Exactly there, and not where somebody has decoded it once too often.
         assert_eq!(std::fs::read(stand.object(folder).join(rest)).unwrap(), bytes(3));

@@ -89,7 +89,7 @@ fn parse(text: &str) -> Result<KeyTemplate, String> {
 /// A key of this template, made on 25 November 2026.
 fn key(template: &str, name: &str, user: Option<&str>) -> String {
     let now: Timestamp = "2026-11-25T23:59:59Z".parse().unwrap();
-    parse(template).unwrap().new_key(name, user, now).unwrap()
+    parse(template).unwrap().new_key(name, user, now, &Batch::new().unwrap()).unwrap()
 }
 
 #[test]
@@ -164,4 +164,16 @@ proptest! {
         prop_assert!(segments.iter().all(|one| !matches!(*one, "" | "." | "..")), "{}", made);
         prop_assert!(parse(template).unwrap().could_have_made(&made));
     }
+}
+
+#[test]
+fn the_keys_of_a_batch_begin_alike_and_no_others_do() {
+    let (batch, other) = (Batch::new().unwrap(), Batch::new().unwrap());
+    let template = parse("up/{date}/{id}/{name}").unwrap();
+    let key = |batch: &Batch| template.new_key("a.txt", None, Timestamp::now(), batch).unwrap();
+    let (first, second, third) = (key(&batch), key(&batch), key(&other));
+    let prefix = batch.prefix_of(&first).unwrap();
+    assert!(second.starts_with(prefix) && first != second && !third.starts_with(prefix));
+    assert_eq!(prefix.len(), "up/2026-11-25/".len() + RANDOM / 2);
+    assert_eq!(batch.prefix_of(&third), None);
 }

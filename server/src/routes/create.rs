@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
 
+use super::forms::{Forms, SINGLE};
 use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::auth::Caller;
 use crate::keys::{LONGEST, safe_name};
@@ -19,9 +20,6 @@ use crate::token::Upload;
 /// How long an upload may take, milliseconds; a presigned URL cannot live longer either.
 const WEEK: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Files up to this size go up in one request.
-const SINGLE: u64 = 5 * 1024 * 1024;
-
 pub(super) async fn create(
     State(backend): State<Arc<Backend>>,
     Extension(caller): Extension<Caller>,
@@ -29,10 +27,11 @@ pub(super) async fn create(
 ) -> Result<Json<CreateAnswer>, Refusal> {
     at_most(asked.files.len(), "files")?;
     once(asked.files.iter().map(|file| file.reference.as_str()), "ref", "files")?;
+    let forms = Arc::new(Forms::of(&asked.files).map_err(|_| problem::internal())?);
     let one = |file: NewFile| {
-        let (backend, caller) = (Arc::clone(&backend), caller.clone());
+        let (backend, caller, forms) = (Arc::clone(&backend), caller.clone(), Arc::clone(&forms));
         async move {
-            let started = start(&backend, &caller, &file).await;
+            let started = start(&backend, &caller, &forms, &file).await;
             let outcome = started
                 .unwrap_or_else(|problem| CreateOutcome { problem: Some(problem), ..Default::default() });
             CreateOutcome { reference: file.reference, ..outcome }
@@ -42,7 +41,12 @@ pub(super) async fn create(
     Ok(Json(CreateAnswer { uploads, server_time: now_ms() }))
 }
 
-async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<CreateOutcome, Problem> {
+async fn start(
+    backend: &Backend,
+    caller: &Caller,
+    forms: &Forms,
+    file: &NewFile,
+) -> Result<CreateOutcome, Problem> {
     let Some(size) = file.size else {
         return Err(problem::bad_file(
             "The file's size is not known, and this server cannot take such a file yet.",
@@ -56,7 +60,8 @@ async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<Cre
         return Err(problem::too_small(backend.policy.min_size));
     }
     let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
-    let key = backend.policy.key_template.new_key(&file.name, caller.user.as_deref(), Timestamp::now());
+    let (template, user) = (&backend.policy.key_template, caller.user.as_deref());
+    let key = template.new_key(&file.name, user, Timestamp::now(), &forms.batch);
     let mut upload = Upload {
         key: key.map_err(|_| problem::internal())?,
         store_id: None,
@@ -68,7 +73,7 @@ async fn start(backend: &Backend, caller: &Caller, file: &NewFile) -> Result<Cre
     };
     let mut parts = Vec::new();
     if size <= SINGLE {
-        parts.push(grant_whole(backend, &upload).map_err(|error| refused(&error))?);
+        parts.push(forms.grant(backend, &upload).map_err(|error| refused(&error))?);
         backend.metrics.signed(1);
     } else {
         let created = backend.store.create(&upload.key, &upload.content_type).await;
@@ -88,11 +93,6 @@ fn outcome(backend: &Backend, upload: Upload, parts: Vec<Grant>) -> Result<Creat
         expires_at: Some(upload.expires_at),
         ..Default::default()
     })
-}
-
-/// The one grant of an upload in a single request.
-pub(super) fn grant_whole(backend: &Backend, upload: &Upload) -> Result<Grant, StoreError> {
-    backend.store.grant_object(&upload.key, upload.size, &upload.content_type, upload.expires_at)
 }
 
 fn refused(error: &StoreError) -> Problem {

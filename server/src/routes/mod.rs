@@ -3,6 +3,7 @@
 mod abort;
 mod complete;
 mod create;
+mod forms;
 mod list;
 mod objects;
 mod sign;

@@ -10,7 +10,7 @@ use windlass_core::protocol::{
     Grant, Limits, Problem, SignAnswer, SignOutcome, SignPart, SignRequest, SignUpload,
 };
 
-use super::create::grant_whole;
+use super::forms::grant_whole;
 use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::auth::Caller;
 use crate::problem::{self, Refusal};

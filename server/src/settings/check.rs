@@ -31,7 +31,9 @@ const NEEDS: [(&str, &str); 8] = [
 ];
 
 /// Settings of which only one can be meant.
-const APART: [(&str, &str); 9] = [
+const APART: [(&str, &str); 11] = [
+    ("forms", "azure-container"),
+    ("forms", "gcs-bucket"),
     ("s3-endpoint", "azure-container"),
     ("s3-endpoint", "gcs-bucket"),
     ("azure-container", "gcs-bucket"),
@@ -79,6 +81,7 @@ impl Settings {
             store,
             public_store_url,
             max_size: self.max_size,
+            forms: self.forms.unwrap_or(true),
             grant: seconds("--grant-seconds", self.grant_seconds.unwrap_or(900))?,
             allow_origin,
             secret,

@@ -120,6 +120,9 @@ pub struct Settings {
     /// Put the bucket's name before the host instead of into the path.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub virtual_host: Option<bool>,
+    /// Have small files sent by forms, which browsers send without a preflight [default: true]. Cloudflare R2 takes none.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub forms: Option<bool>,
     /// Sign for this container of Azure Blob Storage instead of the embedded store. Takes `AZURE_STORAGE_ACCOUNT`,
     /// `AZURE_STORAGE_KEY` and `WINDLASS_SECRET` from the environment.
     #[arg(long, value_name = "NAME")]

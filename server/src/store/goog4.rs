@@ -13,6 +13,8 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::digest::hex;
+
 const ALGORITHM: &str = "GOOG4-RSA-SHA256";
 
 /// A service account and its key.
@@ -134,14 +136,6 @@ fn encode(text: &str, keeps_slashes: bool) -> String {
         }
     }
     encoded
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

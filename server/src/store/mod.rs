@@ -4,7 +4,9 @@
 //! `core/src/provider`, and its words on the command line; nothing else knows which store it is.
 
 mod azure;
+mod digest;
 mod error;
+mod form;
 mod gcs;
 mod goog4;
 mod http;
@@ -24,6 +26,7 @@ use crate::time::{millis, now_ms};
 
 pub(crate) use azure::AzureStore;
 pub(crate) use error::StoreError;
+pub(crate) use form::{Form, Keys, Policy};
 pub(crate) use gcs::GcsStore;
 pub use goog4::ServiceAccount;
 pub(crate) use s3::S3Store;
@@ -76,6 +79,11 @@ pub(crate) trait Store: Send + Sync {
 
     /// A grant to store the whole object, `size` bytes of this type, in one request.
     fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant>;
+
+    /// A form to store a whole object in one request, or several whose keys begin alike; `None` where the store has none.
+    fn form(&self, _policy: Policy<'_>) -> Option<Result<Form>> {
+        None
+    }
 
     /// A grant for one part of `size` bytes.
     fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant>;

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use reqwest::{Method, Url};
 use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action};
 use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, ListedPart, Provider};
 
+use super::digest::{hex, hmac};
+use super::form::{Dialect, form};
 use super::http::{Call, Http, JOIN};
 use super::{
-    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
-    uploads,
+    Form, Marker, Multipart, OWN, PartPage, Policy, Result, Store, StoreError, Stored, UploadPage, freed,
+    put_grant, uploads,
 };
 use crate::config::ConfigError;
 
@@ -27,6 +30,8 @@ pub(crate) struct S3Store {
     outside: Bucket,
     credentials: Credentials,
     grant: Duration,
+    /// Whether it takes forms.
+    forms: bool,
 }
 
 impl S3Store {
@@ -35,9 +40,10 @@ impl S3Store {
         outside: Bucket,
         credentials: Credentials,
         grant: Duration,
+        forms: bool,
     ) -> std::result::Result<Self, ConfigError> {
         let http = Http::new(inside.base_url())?;
-        Ok(Self { http, inside, outside, credentials, grant })
+        Ok(Self { http, inside, outside, credentials, grant, forms })
     }
 
     /// Signs the body's length too, so that the store refuses any other; browsers send that header themselves.
@@ -72,6 +78,24 @@ impl Store for S3Store {
             action.headers_mut().insert("content-type", content_type);
         }
         self.grant(action, 1, size, headers, until)
+    }
+
+    fn form(&self, policy: Policy<'_>) -> Option<Result<Form>> {
+        if !self.forms {
+            return None;
+        }
+        let (now, bucket) = (Timestamp::now(), &self.outside);
+        let scope = [&now.strftime("%Y%m%d").to_string(), bucket.region(), "s3", "aws4_request"];
+        let dialect = Dialect {
+            prefix: "x-amz-",
+            algorithm: "AWS4-HMAC-SHA256",
+            credential: format!("{}/{}", self.credentials.key(), scope.join("/")),
+            token: self.credentials.token(),
+            bucket: bucket.name(),
+            url: bucket.base_url(),
+        };
+        let sign = |document: &str| Ok(sign_form(self.credentials.secret(), scope, document));
+        Some(form(&dialect, policy, self.grant, now, sign))
     }
 
     fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant> {
@@ -164,6 +188,13 @@ impl Store for S3Store {
     }
 }
 
+/// The signature of a form's policy ("Calculating a signature": the policy itself is the string to sign).
+fn sign_form(secret: &str, scope: [&str; 4], document: &str) -> String {
+    let keyed = |key: &[u8], text: &str| hmac(key, text.as_bytes());
+    let key = scope.iter().fold(format!("AWS4{secret}").into_bytes(), |key, text| keyed(&key, text));
+    hex(&keyed(&key, document))
+}
+
 #[cfg(test)]
 mod tests {
     use rusty_s3::UrlStyle;
@@ -179,7 +210,7 @@ mod tests {
         let bucket = |url: &str| Bucket::new(url.parse().unwrap(), UrlStyle::Path, "b", "us-east-1").unwrap();
         let credentials = Credentials::new("key", "secret");
         let (inside, outside) = (bucket("http://inside:9000"), bucket("https://outside"));
-        S3Store::new(inside, outside, credentials, Duration::from_mins(1)).unwrap()
+        S3Store::new(inside, outside, credentials, Duration::from_mins(1), true).unwrap()
     }
 
     #[test]
@@ -192,6 +223,15 @@ mod tests {
         let url = bucket.get_object(Some(&keys), "test.txt").sign_with_time(Duration::from_hours(24), &time);
         let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
         assert!(url.as_str().ends_with(signature));
+    }
+
+    #[test]
+    fn signs_a_form_as_aws_publishes_it() {
+        // "Example: Browser-Based Upload using HTTP POST" in the S3 API reference.
+        let policy = include_str!("../../tests/vectors/aws-post-policy.txt").trim();
+        let scope = ["20151229", "us-east-1", "s3", "aws4_request"];
+        let signature = sign_form("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", scope, policy);
+        assert_eq!(signature, "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e");
     }
 
     #[test]
@@ -209,7 +249,7 @@ mod tests {
         let endpoint = "https://s3.eu-central-1.amazonaws.com".parse().unwrap();
         let bucket = Bucket::new(endpoint, UrlStyle::VirtualHost, "b", "eu-central-1").unwrap();
         let keys = Credentials::new_with_token("key", "secret", "a/token+of=time");
-        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1)).unwrap();
+        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true).unwrap();
         let whole = store.grant_object("k", 1, "", u64::MAX).unwrap();
         for grant in [store.grant_part(part_of("k"), 1, 1, u64::MAX).unwrap(), whole] {
             let url = grant.url.reveal();
@@ -242,7 +282,7 @@ mod tests {
     async fn an_error_about_the_connection_tells_no_url() {
         let bucket = Bucket::new("http://127.0.0.1:1".parse().unwrap(), UrlStyle::Path, "b", "r").unwrap();
         let keys = Credentials::new("key", "secret");
-        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1)).unwrap();
+        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true).unwrap();
         let error = store.head("secret-key").await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)));
         let text = format!("{error:?} {error}");

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use reqwest::Url;
-use sha2::Sha256;
+
+use super::digest::hmac;
 
 /// The version of the service that requests are signed and carried out with; blocks of 4000 MiB need 2019-12-12.
 const VERSION: &str = "2021-12-02";
@@ -85,9 +85,7 @@ impl Account {
     }
 
     fn tag(&self, text: &str) -> String {
-        // HMAC takes keys of any length.
-        let mac = Hmac::<Sha256>::new_from_slice(&self.key).map(|mac| mac.chain_update(text).finalize());
-        mac.map(|tag| BASE64_STANDARD.encode(tag.into_bytes())).unwrap_or_default()
+        BASE64_STANDARD.encode(hmac(&self.key, text.as_bytes()))
     }
 }
 

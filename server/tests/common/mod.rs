@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use windlass_core::plan::{Plan, USUAL_LARGEST, choose_part_size};
 use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, CreateAnswer,
-    CreateOutcome, CreateRequest, Grant, NewFile, Provider, SignAnswer, SignOutcome, SignPart, SignRequest,
-    SignUpload,
+    CreateOutcome, CreateRequest, Grant, GrantMethod, NewFile, Provider, SignAnswer, SignOutcome, SignPart,
+    SignRequest, SignUpload,
 };
 use windlass_server::{Config, Running, Secret, start};
 
@@ -152,7 +152,13 @@ impl Stand {
         self.ask("abort", &serde_json::json!({ "ids": [id] })).await.0
     }
 
+    /// Sends a part as its grant says, be it a PUT or a form.
     pub(crate) async fn put(&self, grant: &Grant, body: Vec<u8>) -> Response {
+        if grant.method == GrantMethod::Post {
+            let kind = "multipart/form-data; boundary=the-line";
+            let request = self.http.post(grant.url.reveal()).header("content-type", kind);
+            return request.body(form(grant, &body)).send().await.unwrap();
+        }
         // A browser tells the length of an empty body too; reqwest does not.
         let length = body.len().to_string();
         let mut request =
@@ -208,4 +214,20 @@ where
     let router = Router::new().route("/", get(move |headers: HeaderMap| async move { answer(headers) }));
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
+}
+
+/// A form as browsers write it (RFC 7578), the file last.
+fn form(grant: &Grant, file: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in grant.fields.iter() {
+        let head =
+            format!("--the-line\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend(head.into_bytes());
+    }
+    let head = "--the-line\r\ncontent-disposition: form-data; name=\"file\"; filename=\"blob\"\r\n\
+                content-type: application/octet-stream\r\n\r\n";
+    body.extend(head.as_bytes());
+    body.extend(file);
+    body.extend(b"\r\n--the-line--\r\n");
+    body
 }

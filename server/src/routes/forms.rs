@@ -1,0 +1,68 @@
+//! The grants of files that go up in one request: by a form where the store takes such, else by a PUT.
+
+use std::sync::{Mutex, PoisonError};
+
+use windlass_core::protocol::{Grant, NewFile};
+
+use super::Backend;
+use crate::keys::Batch;
+use crate::store::{Form, Keys, Policy, StoreError};
+use crate::token::Upload;
+
+/// Files up to so many bytes go up in one request.
+pub(super) const SINGLE: u64 = 5 * 1024 * 1024;
+
+/// The forms of one batch: files of one type whose keys begin alike share one, and with it a range of sizes.
+pub(super) struct Forms {
+    pub(super) batch: Batch,
+    sizes: (u64, u64),
+    made: Mutex<Vec<Made>>,
+}
+
+struct Made {
+    prefix: String,
+    content_type: String,
+    form: Form,
+}
+
+impl Forms {
+    pub(super) fn of(files: &[NewFile]) -> Result<Self, getrandom::Error> {
+        let sizes = || files.iter().filter_map(|file| file.size).filter(|size| *size <= SINGLE);
+        let sizes = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
+        Ok(Self { batch: Batch::new()?, sizes, made: Mutex::default() })
+    }
+
+    /// The one grant of an upload of this batch.
+    pub(super) fn grant(&self, backend: &Backend, upload: &Upload) -> Result<Grant, StoreError> {
+        // A template with the name before the id gives every file a beginning of its own.
+        let Some(prefix) = self.batch.prefix_of(&upload.key) else { return grant_whole(backend, upload) };
+        // What a panic elsewhere left is whole all the same.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |made: &&Made| made.prefix == prefix && made.content_type == upload.content_type;
+        if let Some(made) = made.iter().find(known) {
+            return Ok(made.form.grant(&upload.key));
+        }
+        let policy = Policy {
+            keys: Keys::Under(prefix),
+            sizes: self.sizes,
+            content_type: &upload.content_type,
+            until: upload.expires_at,
+        };
+        let Some(form) = backend.store.form(policy) else { return grant_whole(backend, upload) };
+        let form = form?;
+        let grant = form.grant(&upload.key);
+        let (prefix, content_type) = (prefix.to_owned(), upload.content_type.clone());
+        made.push(Made { prefix, content_type, form });
+        Ok(grant)
+    }
+}
+
+/// The one grant of an upload in a single request, for nothing else.
+pub(super) fn grant_whole(backend: &Backend, upload: &Upload) -> Result<Grant, StoreError> {
+    let Upload { key, size, content_type, expires_at, .. } = upload;
+    let policy = Policy { keys: Keys::One(key), sizes: (*size, *size), content_type, until: *expires_at };
+    match backend.store.form(policy) {
+        Some(form) => Ok(form?.grant(key)),
+        None => backend.store.grant_object(key, *size, content_type, *expires_at),
+    }
+}
