@@ -112,8 +112,9 @@ impl Machine {
         let Some(remote) = upload.remote.as_mut().filter(|remote| remote.method == Method::Resumable) else {
             return self.put_failed(now, flight, &PutFailure::Incomplete(None));
         };
-        // The last byte makes it whole, and until then only whole units are sure.
-        let kept = told.map_or(0, end).min(upload.info.size.saturating_sub(1)) / UNIT * UNIT;
+        // The last byte makes it whole. Less than a unit is nothing: an emulator says `0-0` of a session without bytes.
+        let kept = told.map_or(0, end).min(upload.info.size.saturating_sub(1));
+        let kept = if kept < UNIT { 0 } else { kept };
         let before = remote.kept();
         if kept < before {
             remote.parts = Parts::new(remote.parts.plan);

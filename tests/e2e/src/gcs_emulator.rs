@@ -25,6 +25,8 @@ use crate::s3::BUCKET;
 pub(crate) struct GcsEmulator {
     /// Stands before it; its rule lets pages of any origin read the answers, and so must any other.
     pub proxy: Proxy,
+    /// Where it listens itself.
+    pub addr: SocketAddr,
     proc: Proc,
     _dir: TempDir,
 }
@@ -40,9 +42,10 @@ impl GcsEmulator {
         let mut proc = Proc::spawn("gcp-storage-emulator", start)?;
         proc.wait_port(port, Duration::from_secs(30)).await?;
         let proxy = Proxy::start().await?;
-        proxy.set_target(SocketAddr::from(([127, 0, 0, 1], port)));
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        proxy.set_target(addr);
         proxy.set_rule(rules::open_to_pages);
-        Ok(Self { proxy, proc, _dir: dir })
+        Ok(Self { proxy, addr, proc, _dir: dir })
     }
 
     /// Where a session for this object is started, by POST.

@@ -38,9 +38,9 @@ impl Seen {
         Self { method, path, part, nth, attempt, nth_on_connection }
     }
 
-    /// Whether it carries bytes to the store.
+    /// Whether it carries bytes to the store, be it as a PUT or as a form, which goes to the bucket itself.
     pub(crate) fn is_put(&self) -> bool {
-        self.method == Method::PUT
+        self.method == Method::PUT || (self.method == Method::POST && self.path.ends_with('/'))
     }
 
     /// Whether it is a call of this contract route (`create`, `sign`, …).

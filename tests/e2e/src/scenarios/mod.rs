@@ -20,6 +20,7 @@ mod offline;
 mod recipes;
 mod refusals;
 mod s3;
+mod sessions;
 mod several;
 mod shots;
 mod sizes;
@@ -142,6 +143,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         at!(GcsOnGarage, contract::kept, "gcs_on_garage_contract", 60, &[Engine::Chromium]),
         at!(GcsOnCeph, s3::round_trip, "gcs_on_ceph", 180),
         at!(GcsOnGarage, s3::round_trip, "gcs_on_garage", 150),
+        scenario!(sessions::from_a_page, "gcs_sessions", 120),
         scenario!(gcs_emulator::protocol, "gcs_emulator", 60, &[Engine::Chromium]),
         scenario!(azure::round_trip, "azurite", 120),
         scenario!(azure::canceled, "azurite_cancel", 90),

@@ -28,7 +28,7 @@ pub(crate) async fn one_fails_and_is_retried(cx: &Cx<'_>) -> Result<()> {
     let files = &cx.lab.files;
     let (good, bad, late) = (
         files.shared("good.bin", 6 * MIB).await?,
-        files.shared("unlucky.bin", 3 * MIB).await?,
+        files.shared("unlucky.bin", 7 * MIB).await?,
         files.shared("also good.bin", MIB).await?,
     );
     let (world, page) = cx.start().await?;
