@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub proxied: bool,
     /// `--virtual-host`, at a name of the loopback.
     pub virtual_host: bool,
+    /// `--forms=false`.
+    pub without_forms: bool,
     /// The keys are temporary ones, with this token.
     pub session_token: Option<&'static str>,
     /// Another bucket of `LocalStack` than the usual.
@@ -85,6 +87,9 @@ impl World {
         }
         if let Some(seconds) = options.grant_seconds {
             server.args(["--grant-seconds", &seconds.to_string()]);
+        }
+        if options.without_forms {
+            server.arg("--forms=false");
         }
         if options.seconds_behind > 0 {
             server.env("LD_PRELOAD", env_path("WINDLASS_FAKETIME")?);
