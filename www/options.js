@@ -1,6 +1,6 @@
 // What both entries do with the options that are the JavaScript side's own: `backend` and `doctor`.
 const ROUTES = ['create', 'sign', 'list', 'complete', 'abort'];
-const EXPLAINED = /^(network|endpoint|bad-a|unauth|forb|server|store-r)/;
+const EXPLAINED = /^(network|endpoint|bad-a|unauth|forb|server|store-[rs])/;
 
 const bad = (what) => Object.assign(new Error(`windlass: ${what}`), { code: 'bad-options' });
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Auth;
 use crate::limit::RateLimit;
+use crate::object_headers::ObjectHeader;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::store::{Account, ServiceAccount};
@@ -35,6 +36,8 @@ pub struct Config {
     pub grant: Duration,
     /// Whether small files go up by forms, where the store takes them (S3 does, Cloudflare R2 does not).
     pub forms: bool,
+    /// What every object of an S3 store is stored with, besides its type.
+    pub object_headers: Vec<ObjectHeader>,
     /// Origins whose pages may use the backend; `https://*.example.com` stands for all below that host.
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
@@ -119,6 +122,7 @@ impl Config {
             max_size: None,
             grant: Duration::from_mins(15),
             forms: true,
+            object_headers: Vec::new(),
             allow_origin: Vec::new(),
             secret: None,
             auth: Auth::Anonymous,

@@ -13,6 +13,7 @@ mod health;
 mod keys;
 mod limit;
 mod metrics;
+mod object_headers;
 mod outside;
 mod page;
 mod policy;
@@ -40,6 +41,7 @@ pub use config::{Config, ConfigError, LogFormat, StoreConfig};
 pub use embedded::embedded_keys;
 pub use keys::{KeyTemplate, TemplateError};
 pub use limit::RateLimit;
+pub use object_headers::ObjectHeader;
 pub use policy::{Policy, TypePattern};
 pub use secret::Secret;
 pub use settings::{Cli, Job, Settings};
@@ -236,7 +238,8 @@ fn sign_for(
     };
     let outside = at(config.public_store_url.as_ref().unwrap_or(&place.endpoint))?;
     let (inside, keys) = (at(&place.endpoint)?, credentials.clone());
-    Ok(Arc::new(S3Store::new(inside, outside, keys, config.grant, config.forms)?))
+    let headers = config.object_headers.clone();
+    Ok(Arc::new(S3Store::new(inside, outside, keys, config.grant, config.forms, headers)?))
 }
 
 fn no_store() -> ConfigError {

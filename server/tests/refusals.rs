@@ -57,7 +57,8 @@ async fn a_grant_is_good_for_exactly_one_thing() {
         let answer = stand.http.request(method, grant.url.reveal()).send().await.unwrap();
         assert_eq!(answer.status(), 403);
     }
-    assert!(stand.put(&grant, part).await.status().is_success());
+    let answer = stand.put(&grant, part).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }
 
 #[tokio::test]

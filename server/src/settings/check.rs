@@ -12,6 +12,7 @@ use crate::auth::Auth;
 use crate::config::{Config, ConfigError, StoreConfig};
 use crate::keys::{KeyTemplate, LONGEST_ELSEWHERE, LONGEST_EMBEDDED};
 use crate::limit::RateLimit;
+use crate::object_headers::ObjectHeader;
 use crate::policy::{Policy, TypePattern};
 use crate::secret::{SHORTEST, Secret};
 
@@ -19,7 +20,8 @@ use crate::secret::{SHORTEST, Secret};
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
 /// Settings that mean nothing without another one.
-const NEEDS: [(&str, &str); 8] = [
+const NEEDS: [(&str, &str); 9] = [
+    ("object-header", "s3-endpoint"),
     ("webhook-secret-file", "webhook-url"),
     ("client-address-header", "rate-limit"),
     ("s3-endpoint", "bucket"),
@@ -56,6 +58,7 @@ impl Settings {
         let public_store_url = self.public_store_url.as_deref();
         let public_store_url =
             public_store_url.map(|url| origin_of_store("--public-store-url", url)).transpose()?;
+        let object_headers = self.object_header.iter().flatten().map(|text| ObjectHeader::parse(text));
         let origins = self.allow_origin.iter().flatten();
         let allow_origin = origins.map(|text| origin(text)).collect::<Result<_, _>>()?;
         let page = self.page.clone().map(existing_folder).transpose()?;
@@ -81,6 +84,7 @@ impl Settings {
             store,
             public_store_url,
             max_size: self.max_size,
+            object_headers: object_headers.collect::<Result<_, _>>()?,
             forms: self.forms.unwrap_or(true),
             grant: seconds("--grant-seconds", self.grant_seconds.unwrap_or(900))?,
             allow_origin,

@@ -123,6 +123,10 @@ pub struct Settings {
     /// Have small files sent by forms, which browsers send without a preflight [default: true]. Cloudflare R2 takes none.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub forms: Option<bool>,
+    /// Store every object with this header (`x-amz-storage-class: STANDARD_IA`), such as its storage class, tags, metadata,
+    /// Content-Disposition; may be repeated, in the environment with `|` between them.
+    #[arg(long, value_name = "NAME: VALUE", value_delimiter = '|')]
+    pub object_header: Option<Vec<String>>,
     /// Sign for this container of Azure Blob Storage instead of the embedded store. Takes `AZURE_STORAGE_ACCOUNT`,
     /// `AZURE_STORAGE_KEY` and `WINDLASS_SECRET` from the environment.
     #[arg(long, value_name = "NAME")]

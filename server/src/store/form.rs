@@ -74,6 +74,8 @@ pub(super) struct Dialect<'a> {
     pub(super) bucket: &'a str,
     /// Where forms of this bucket go.
     pub(super) url: &'a Url,
+    /// What every object is stored with.
+    pub(super) fields: Vec<(String, String)>,
 }
 
 /// The form of a policy, good for as long as is usual but no longer than the upload. `sign` makes the signature of the
@@ -95,6 +97,7 @@ pub(super) fn form(
         (named("credential"), dialect.credential.clone()),
         (named("date"), now.strftime("%Y%m%dT%H%M%SZ").to_string()),
     ];
+    fields.extend(dialect.fields.iter().cloned());
     fields.extend(dialect.token.map(|token| (named("security-token"), token.to_owned())));
     let document = BASE64_STANDARD.encode(document(dialect.bucket, policy, &fields, expires).to_string());
     fields.push((named("signature"), sign(&document)?));
@@ -137,6 +140,7 @@ mod tests {
             token: Some("T"),
             bucket: "b",
             url: &url,
+            fields: vec![("x-amz-meta-a".to_owned(), "b".to_owned())],
         };
         let until = now_ms() + 10_000;
         let policy = Policy { keys: Keys::Under("k/"), sizes: (3, 9), content_type: "a/b", until };
@@ -158,6 +162,7 @@ mod tests {
             json!(["content-length-range", 3, 9]),
             json!({ "Content-Type": "a/b" }),
             json!({ "x-amz-security-token": "T" }),
+            json!({ "x-amz-meta-a": "b" }),
         ] {
             assert!(conditions.contains(&wanted), "{wanted}");
         }

@@ -56,7 +56,7 @@ impl GcsStore {
         url.ok_or_else(|| StoreError::Refused("the service account's key cannot sign".to_owned()))
     }
 
-    async fn ask(&self, key: &str, what: What<'_>, mut call: Call) -> Result<String> {
+    async fn ask(&self, key: &str, what: What<'_>, mut call: Call<'_>) -> Result<String> {
         let url = self.url(&self.inside, key, what, OWN)?;
         for (name, value) in what.headers {
             call.headers.push((*name, (*value).to_owned()));

@@ -28,14 +28,14 @@ const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6A
 pub(super) struct Http(Client);
 
 /// What the server asks beside the URL.
-pub(super) struct Call {
+pub(super) struct Call<'a> {
     pub(super) method: Method,
     pub(super) timeout: Duration,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<(&'a str, String)>,
     pub(super) body: Option<String>,
 }
 
-impl Call {
+impl Call<'_> {
     pub(super) const fn new(method: Method) -> Self {
         Self { method, timeout: ANSWER, headers: Vec::new(), body: None }
     }
@@ -62,7 +62,7 @@ impl Http {
     }
 
     /// The body of a success; everything else is an error.
-    pub(super) async fn text(&self, call: Call, url: Url) -> Result<String> {
+    pub(super) async fn text(&self, call: Call<'_>, url: Url) -> Result<String> {
         let response = self.send(&call, url).await?;
         let status = response.status();
         let body = response.bytes().await.map_err(unavailable)?;
@@ -87,7 +87,7 @@ impl Http {
     }
 
     /// Sends, and again if the connection never came about: then the store has seen nothing of it.
-    pub(super) async fn send(&self, call: &Call, url: Url) -> Result<Response> {
+    pub(super) async fn send(&self, call: &Call<'_>, url: Url) -> Result<Response> {
         let mut left = RECONNECTS;
         loop {
             let mut request = self.0.request(call.method.clone(), url.clone()).timeout(call.timeout);

@@ -19,6 +19,7 @@ use super::{
     put_grant, uploads,
 };
 use crate::config::ConfigError;
+use crate::object_headers::ObjectHeader;
 
 /// The store and the keys to it.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct S3Store {
     grant: Duration,
     /// Whether it takes forms.
     forms: bool,
+    /// What every object is stored with.
+    headers: Vec<ObjectHeader>,
 }
 
 impl S3Store {
@@ -41,9 +44,10 @@ impl S3Store {
         credentials: Credentials,
         grant: Duration,
         forms: bool,
+        headers: Vec<ObjectHeader>,
     ) -> std::result::Result<Self, ConfigError> {
         let http = Http::new(inside.base_url())?;
-        Ok(Self { http, inside, outside, credentials, grant, forms })
+        Ok(Self { http, inside, outside, credentials, grant, forms, headers })
     }
 
     /// Signs the body's length too, so that the store refuses any other; browsers send that header themselves.
@@ -75,7 +79,12 @@ impl Store for S3Store {
         let mut action = self.outside.put_object(Some(&self.credentials), key);
         if !content_type.is_empty() {
             headers.insert("content-type".to_owned(), content_type.to_owned());
-            action.headers_mut().insert("content-type", content_type);
+        }
+        for ObjectHeader { name, value } in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        for (name, value) in headers.iter() {
+            action.headers_mut().insert(name.clone(), value.clone());
         }
         self.grant(action, 1, size, headers, until)
     }
@@ -93,6 +102,7 @@ impl Store for S3Store {
             token: self.credentials.token(),
             bucket: bucket.name(),
             url: bucket.base_url(),
+            fields: self.headers.iter().map(ObjectHeader::field).collect(),
         };
         let sign = |document: &str| Ok(sign_form(self.credentials.secret(), scope, document));
         Some(form(&dialect, policy, self.grant, now, sign))
@@ -110,6 +120,10 @@ impl Store for S3Store {
         if !content_type.is_empty() {
             action.headers_mut().insert("content-type", content_type);
             call.headers.push(("content-type", content_type.to_owned()));
+        }
+        for ObjectHeader { name, value } in &self.headers {
+            action.headers_mut().insert(name.as_str(), value.as_str());
+            call.headers.push((name, value.clone()));
         }
         let body = self.http.text(call, action.sign(OWN)).await?;
         match CreateMultipartUpload::parse_response(&body) {
@@ -210,7 +224,7 @@ mod tests {
         let bucket = |url: &str| Bucket::new(url.parse().unwrap(), UrlStyle::Path, "b", "us-east-1").unwrap();
         let credentials = Credentials::new("key", "secret");
         let (inside, outside) = (bucket("http://inside:9000"), bucket("https://outside"));
-        S3Store::new(inside, outside, credentials, Duration::from_mins(1), true).unwrap()
+        S3Store::new(inside, outside, credentials, Duration::from_mins(1), true, Vec::new()).unwrap()
     }
 
     #[test]
@@ -249,7 +263,8 @@ mod tests {
         let endpoint = "https://s3.eu-central-1.amazonaws.com".parse().unwrap();
         let bucket = Bucket::new(endpoint, UrlStyle::VirtualHost, "b", "eu-central-1").unwrap();
         let keys = Credentials::new_with_token("key", "secret", "a/token+of=time");
-        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true).unwrap();
+        let store =
+            S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true, Vec::new()).unwrap();
         let whole = store.grant_object("k", 1, "", u64::MAX).unwrap();
         for grant in [store.grant_part(part_of("k"), 1, 1, u64::MAX).unwrap(), whole] {
             let url = grant.url.reveal();
@@ -282,7 +297,8 @@ mod tests {
     async fn an_error_about_the_connection_tells_no_url() {
         let bucket = Bucket::new("http://127.0.0.1:1".parse().unwrap(), UrlStyle::Path, "b", "r").unwrap();
         let keys = Credentials::new("key", "secret");
-        let store = S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true).unwrap();
+        let store =
+            S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true, Vec::new()).unwrap();
         let error = store.head("secret-key").await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)));
         let text = format!("{error:?} {error}");

@@ -150,6 +150,16 @@ impl Account {
             .collect())
     }
 
+    /// What an object is stored with: the headers of an answer to HEAD, and its tags as the store writes them.
+    pub(crate) async fn stored_with(&self, key: &str) -> Result<(reqwest::header::HeaderMap, String)> {
+        let head = self.bucket.head_object(Some(&self.credentials), key).sign(SIGNED_FOR);
+        let head = self.http.head(head.as_str()).send().await?.error_for_status()?;
+        let now = jiff::Timestamp::now();
+        let tags = self.sign(&now, Method::Get, self.bucket.object_url(key), SIGNED_FOR, &[("tagging", "")]);
+        let tags = self.http.get(tags).send().await?.error_for_status()?.text().await?;
+        Ok((head.headers().clone(), tags))
+    }
+
     /// An object's bytes.
     pub(crate) async fn object(&self, key: &str) -> Result<Vec<u8>> {
         let get = self.bucket.get_object(Some(&self.credentials), key).sign(SIGNED_FOR);

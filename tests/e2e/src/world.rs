@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub proxied: bool,
     /// `--virtual-host`, at a name of the loopback.
     pub virtual_host: bool,
+    /// `--object-header`, each.
+    pub object_headers: &'static [&'static str],
     /// `--forms=false`.
     pub without_forms: bool,
     /// The keys are temporary ones, with this token.
@@ -87,6 +89,9 @@ impl World {
         }
         if let Some(seconds) = options.grant_seconds {
             server.args(["--grant-seconds", &seconds.to_string()]);
+        }
+        for header in options.object_headers {
+            server.args(["--object-header", header]);
         }
         if options.without_forms {
             server.arg("--forms=false");

@@ -127,6 +127,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         at!(LocalStack, s3::round_trip, "localstack", 150),
         // The token is the server's affair, and the same to every engine.
         at!(LocalStack, s3::session_token, "localstack_token", 60, &[Engine::Chromium]),
+        // What the store keeps is the same whichever engine sent it.
+        at!(LocalStack, s3::object_headers, "localstack_object_headers", 90, &[Engine::Chromium]),
         at!(LocalStack, contract::kept, "localstack_contract", 60, &[Engine::Chromium]),
         at!(Ceph, contract::kept, "ceph_contract", 90, &[Engine::Chromium]),
         at!(Ceph, s3::round_trip, "ceph", 180),

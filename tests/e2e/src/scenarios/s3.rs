@@ -167,3 +167,36 @@ pub(crate) async fn session_token(cx: &Cx<'_>, store: Store) -> Result<()> {
     cx.saw("a session token is in the signed URL, and another one is refused", store, "yes");
     Ok(())
 }
+
+/// Storage class, tags, metadata and disposition as the operator has set them: of a form, of a PUT and of parts.
+pub(crate) async fn object_headers(cx: &Cx<'_>, store: Store) -> Result<()> {
+    let object_headers: &[&str] = &[
+        "x-amz-storage-class: STANDARD_IA",
+        "x-amz-tagging: team=film%20tv&kind=raw",
+        "x-amz-meta-from: windlass",
+        "content-disposition: attachment",
+    ];
+    let files =
+        [cx.lab.files.shared("one mib.bin", MIB).await?, cx.lab.files.shared("twelve.bin", 12 * MIB).await?];
+    for without_forms in [false, true] {
+        let options = Options { store, object_headers, without_forms, ..Options::default() };
+        let (_world, page) = cx.start_with(options).await?;
+        page.give_files(&[&files[0].path, &files[1].path]).await?;
+        let ended = |row: &crate::page::Row| matches!(&*row.phase, "done" | "failed");
+        let rows = page.wait_rows(2, Duration::from_secs(60), "ended", ended).await?;
+        ensure!(rows.iter().all(|row| row.phase == "done"), "{rows:#?}");
+        for file in &files {
+            let event = check::completion(&page, &file.name).await?;
+            let (headers, tags) = cx.lab.stores.s3(store).await?.stored_with(event.text("key")).await?;
+            let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+            ensure!(is("x-amz-storage-class", "STANDARD_IA"), "{} is in another class", file.name);
+            ensure!(
+                is("x-amz-meta-from", "windlass") && is("content-disposition", "attachment"),
+                "{headers:?}"
+            );
+            ensure!(tags.contains("<Key>team</Key><Value>film tv</Value>"), "{} has {tags}", file.name);
+        }
+    }
+    cx.saw("storage class, tags, metadata and Content-Disposition as set", store, "yes");
+    Ok(())
+}
