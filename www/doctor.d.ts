@@ -12,6 +12,7 @@ export type FindingCode =
   | 'backend-not-found'
   | 'backend-unauthorized'
   | 'backend-login-page'
+  | 'backend-redirect'
   | 'backend-not-json'
   | 'backend-wrong-shape'
   | 'backend-refused'

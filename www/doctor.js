@@ -188,7 +188,7 @@ async function ask(visit, route, request) {
     throw new Found(await unanswered(visit, route, error));
   }
   const json = parsed(text);
-  const wrong = refused(route, response, json) ?? (json === undefined && notJson(route, response, text));
+  const wrong = refused(route, response, json) ?? (json === undefined && notJson(route, text));
   if (wrong) {
     throw new Found(wrong);
   }
@@ -206,6 +206,8 @@ function answered(visit, route, body) {
     method: 'POST',
     signal,
     credentials: withCredentials ? 'include' : 'same-origin',
+    // As the uploader does, which follows none.
+    redirect: 'manual',
     headers: { ...headers, 'content-type': 'application/json' },
     body,
   });
@@ -249,6 +251,10 @@ function refused(route, { ok, status }, json) {
   if (ok) {
     return undefined;
   }
+  if (status === 0) {
+    const fix = 'Set endpoint to the backend itself, and let it answer 401 instead of leading to a page to sign in.';
+    return finding('backend-redirect', `\`${route}\` is answered with a redirect, which the uploader does not follow.`, fix);
+  }
   if (status === 401 || status === 403) {
     const fix = 'Is somebody signed in, and do headers or withCredentials carry that to the backend?';
     return finding('backend-unauthorized', `The backend refuses \`${route}\` for this person (${status}).`, fix);
@@ -268,12 +274,11 @@ function refused(route, { ok, status }, json) {
   return finding('backend-refused', `The backend refuses the doctor's file at \`${route}\` (${status}).`, fix);
 }
 
-function notJson(route, response, text) {
+function notJson(route, text) {
   if (/^\s*</.test(text)) {
-    const moved = response.redirected ? ' after a redirect' : '';
     return {
       code: 'backend-login-page',
-      sentence: `\`${route}\` is answered with a web page${moved}, as by a login page or a page for unknown addresses.`,
+      sentence: `\`${route}\` is answered with a web page, as by a login page or a page for unknown addresses.`,
       fix: 'Set endpoint to the backend itself, and let it answer 401 instead of a page where nobody is signed in.',
     };
   }

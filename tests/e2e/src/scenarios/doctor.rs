@@ -108,6 +108,10 @@ pub(crate) async fn backend(cx: &Cx<'_>) -> Result<()> {
         world.front.set_rule(rules::call_answers("create", status, kind, body));
         names(cx, &page, code).await?;
     }
+    world.front.set_rule(|seen| {
+        if seen.is_call("create") { Plan::redirect("http://127.0.0.1:9/login") } else { Plan::forward() }
+    });
+    names(cx, &page, "backend-redirect").await?;
     world.front.set_rule(rules::call_edited("create", |answer| {
         rules::each_upload(answer, |upload| upload["method"] = "of tomorrow".into());
     }));
