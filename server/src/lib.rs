@@ -206,7 +206,8 @@ fn open_azure(config: &Config) -> Result<Opened, ConfigError> {
 fn open_gcs(config: &Config) -> Result<Opened, ConfigError> {
     let StoreConfig::Gcs { endpoint, bucket, account } = &config.store else { return Err(no_store()) };
     let outside = config.public_store_url.as_ref().unwrap_or(endpoint);
-    let store = GcsStore::new(endpoint, outside, bucket.clone(), account.clone(), config.grant)?;
+    let store =
+        GcsStore::new(endpoint, outside, bucket.clone(), account.clone(), config.grant, config.forms)?;
     let objects = format!("bucket {bucket} at {endpoint}");
     Ok(Opened { store: Arc::new(store), secret: secret_of(config)?, objects, addr: None, claim: None })
 }

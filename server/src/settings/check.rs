@@ -33,9 +33,8 @@ const NEEDS: [(&str, &str); 9] = [
 ];
 
 /// Settings of which only one can be meant.
-const APART: [(&str, &str); 11] = [
+const APART: [(&str, &str); 10] = [
     ("forms", "azure-container"),
-    ("forms", "gcs-bucket"),
     ("s3-endpoint", "azure-container"),
     ("s3-endpoint", "gcs-bucket"),
     ("azure-container", "gcs-bucket"),

@@ -1,7 +1,8 @@
 //! Presigned forms: a policy that the store itself enforces, for one object or for all of a batch.
 //!
-//! "Browser-Based Uploads Using POST (AWS Signature Version 4)" of S3. Browsers send a form without asking the store
-//! first, and its range of sizes is one thing that a signed PUT cannot say for more than one file.
+//! S3: "Browser-Based Uploads Using POST (AWS Signature Version 4)"; Google Cloud Storage: "Policy document". Both take the
+//! same document, with names of their own. Browsers send a form without asking the store first, and its range of sizes is
+//! one thing that a signed PUT cannot say for more than one file.
 
 use std::time::Duration;
 

@@ -13,11 +13,12 @@ use reqwest::{Method, Url};
 use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, ListedPart, Provider};
 
-use super::goog4::{Request, ServiceAccount};
+use super::form::{Dialect, form};
+use super::goog4::{ALGORITHM, Request, ServiceAccount};
 use super::http::{Call, Http, JOIN};
 use super::{
-    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
-    uploads, xml,
+    Form, Marker, Multipart, OWN, PartPage, Policy, Result, Store, StoreError, Stored, UploadPage, freed,
+    put_grant, uploads, xml,
 };
 use crate::config::ConfigError;
 
@@ -32,6 +33,8 @@ pub(crate) struct GcsStore {
     bucket: String,
     account: ServiceAccount,
     grant: Duration,
+    /// Whether small files go up by forms.
+    forms: bool,
 }
 
 impl GcsStore {
@@ -41,10 +44,11 @@ impl GcsStore {
         bucket: String,
         account: ServiceAccount,
         grant: Duration,
+        forms: bool,
     ) -> std::result::Result<Self, ConfigError> {
         let origin = |url: &Url| url.origin().ascii_serialization();
         let (inside, outside, http) = (origin(inside), origin(outside), Http::new(inside)?);
-        Ok(Self { http, inside, outside, bucket, account, grant })
+        Ok(Self { http, inside, outside, bucket, account, grant, forms })
     }
 
     fn url(&self, origin: &str, key: &str, what: What<'_>, lifetime: Duration) -> Result<Url> {
@@ -53,12 +57,17 @@ impl GcsStore {
         let What { method, query, headers } = what;
         let request = Request { method, origin, path: &path, query, headers };
         let url = self.account.sign(request, Timestamp::now(), lifetime);
-        url.ok_or_else(|| StoreError::Refused("the service account's key cannot sign".to_owned()))
+        url.ok_or_else(cannot_sign)
     }
 
     async fn ask(&self, key: &str, what: What<'_>, mut call: Call<'_>) -> Result<String> {
-        let url = self.url(&self.inside, key, what, OWN)?;
-        for (name, value) in what.headers {
+        let path = format!("/{}/{key}", self.bucket);
+        let What { method, query, headers } = what;
+        let request = Request { method, origin: &self.inside, path: &path, query, headers };
+        let (url, authorization) =
+            self.account.authorize(request, Timestamp::now()).ok_or_else(cannot_sign)?;
+        call.headers.extend(authorization);
+        for (name, value) in headers {
             call.headers.push((*name, (*value).to_owned()));
         }
         self.http.text(call, url).await
@@ -98,6 +107,25 @@ impl Store for GcsStore {
             headers.push(("content-type", content_type));
         }
         self.grant(key, 1, What { method: "PUT", headers: &headers, ..What::default() }, until)
+    }
+
+    fn form(&self, policy: Policy<'_>) -> Option<Result<Form>> {
+        if !self.forms {
+            return None;
+        }
+        let now = Timestamp::now();
+        let url = Url::parse(&format!("{}/{}/", self.outside, self.bucket)).ok()?;
+        let dialect = Dialect {
+            prefix: "x-goog-",
+            algorithm: ALGORITHM,
+            credential: self.account.credential(now),
+            token: None,
+            bucket: &self.bucket,
+            url: &url,
+            fields: Vec::new(),
+        };
+        let sign = |document: &str| self.account.sign_text(document).ok_or_else(cannot_sign);
+        Some(form(&dialect, policy, self.grant, now, sign))
     }
 
     fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
@@ -172,6 +200,10 @@ impl Store for GcsStore {
     }
 }
 
+fn cannot_sign() -> StoreError {
+    StoreError::Refused("the service account's key cannot sign".to_owned())
+}
+
 /// A `ListPartsResult`.
 fn page_of_parts(body: &str) -> Result<PartPage> {
     let odd = || StoreError::Refused("its answer to a list of parts is not understood".to_owned());
@@ -192,6 +224,7 @@ fn page_of_parts(body: &str) -> Result<PartPage> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Keys;
     use super::*;
 
     const KEY_FILE: &str = include_str!("../../tests/vectors/gcs-test_service_account.not-a-test.json");
@@ -201,7 +234,7 @@ mod tests {
         let url = |text: &str| text.parse::<Url>().unwrap();
         let account = ServiceAccount::from_key_file(KEY_FILE).unwrap();
         let (inside, outside) = (url("http://127.0.0.1:1"), url("https://storage.googleapis.com"));
-        GcsStore::new(&inside, &outside, "box".to_owned(), account, Duration::from_mins(1)).unwrap()
+        GcsStore::new(&inside, &outside, "box".to_owned(), account, Duration::from_mins(1), true).unwrap()
     }
 
     #[test]
@@ -219,6 +252,18 @@ mod tests {
         assert!(whole.url.reveal().contains(signed), "{}", whole.url.reveal());
         assert_eq!(whole.headers.get("x-goog-content-length-range").map(String::as_str), Some("7,7"));
         assert_eq!(whole.headers.get("content-type").map(String::as_str), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_form_goes_to_the_bucket_at_the_browsers_host() {
+        let keys = Keys::Under("k/");
+        let policy = Policy { keys, sizes: (1, 9), content_type: "", until: u64::MAX };
+        let grant = store().form(policy).unwrap().unwrap().grant("k/a");
+        assert_eq!(grant.url.reveal(), "https://storage.googleapis.com/box/");
+        let names: Vec<_> = grant.fields.keys().map(String::as_str).collect();
+        let expected =
+            ["key", "policy", "x-goog-algorithm", "x-goog-credential", "x-goog-date", "x-goog-signature"];
+        assert_eq!(names, expected);
     }
 
     #[test]

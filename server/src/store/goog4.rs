@@ -15,7 +15,13 @@ use sha2::{Digest, Sha256};
 
 use super::digest::hex;
 
-const ALGORITHM: &str = "GOOG4-RSA-SHA256";
+pub(super) const ALGORITHM: &str = "GOOG4-RSA-SHA256";
+
+/// What stands for the hash of a body that is not signed.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
+/// A header's name and value.
+pub(super) type Header = (&'static str, String);
 
 /// A service account and its key.
 #[derive(Clone)]
@@ -62,28 +68,50 @@ impl ServiceAccount {
     /// The URL that lets its holder send `request` for `lifetime` from `now` on; `None` if the key cannot sign.
     pub(super) fn sign(&self, request: Request<'_>, now: Timestamp, lifetime: Duration) -> Option<Url> {
         let (canonical, query) = self.canonical(request, now, lifetime);
-        let mut signature = vec![0; self.key.public().modulus_len()];
-        let text = string_to_sign(&canonical, now);
-        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).ok()?;
+        let signature = self.tag(&canonical, now)?;
         let path = encode(request.path, true);
-        let url = format!("{}{path}?{query}&X-Goog-Signature={}", request.origin, hex(&signature));
+        let url = format!("{}{path}?{query}&X-Goog-Signature={signature}", request.origin);
         Url::parse(&url).ok()
     }
 
-    /// The canonical request, and its query.
+    /// The URL of a request that we send ourselves, and the headers that authorize it ("Signatures"). Of POST requests a
+    /// signed URL serves those only that begin a resumable upload ("Canonical requests").
+    pub(super) fn authorize(&self, request: Request<'_>, now: Timestamp) -> Option<(Url, [Header; 3])> {
+        let date = date(now);
+        let own = [("x-goog-content-sha256", UNSIGNED), ("x-goog-date", date.as_str())];
+        let headers: Vec<_> = request.headers.iter().chain(&own).copied().collect();
+        let (lines, names) = headers_to_sign(Request { headers: &headers, ..request });
+        let query = sorted(request.query.iter());
+        let path = encode(request.path, true);
+        let canonical = format!("{}\n{path}\n{query}\n{lines}\n{names}\n{UNSIGNED}", request.method);
+        let (signature, credential) = (self.tag(&canonical, now)?, self.credential(now));
+        let value =
+            format!("{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}");
+        let mark = if query.is_empty() { "" } else { "?" };
+        let url = Url::parse(&format!("{}{path}{mark}{query}", request.origin)).ok()?;
+        Some((url, [("authorization", value), (own[0].0, UNSIGNED.to_owned()), (own[1].0, date.clone())]))
+    }
+
+    pub(super) fn credential(&self, now: Timestamp) -> String {
+        format!("{}/{}", self.email, scope(now))
+    }
+
+    /// The signature of a canonical request.
+    fn tag(&self, canonical: &str, now: Timestamp) -> Option<String> {
+        self.sign_text(&string_to_sign(canonical, now))
+    }
+
+    /// The signature of a text, in hexadecimal. The policy of a form is one as it is ("Policy document").
+    pub(super) fn sign_text(&self, text: &str) -> Option<String> {
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).ok()?;
+        Some(hex(&signature))
+    }
+
+    /// The canonical request of a signed URL, and its query.
     fn canonical(&self, request: Request<'_>, now: Timestamp, lifetime: Duration) -> (String, String) {
-        let host = request.origin.split_once("://").map_or(request.origin, |(_, host)| host);
-        // Google's own libraries sign the name without the port.
-        let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        let host = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
-        let mut headers: Vec<_> =
-            request.headers.iter().map(|(name, value)| (name.to_lowercase(), trimmed(value))).collect();
-        headers.push(("host".to_owned(), host.to_owned()));
-        headers.sort_unstable();
-        let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(";");
-        let (credential, seconds) =
-            (format!("{}/{}", self.email, scope(now)), lifetime.as_secs().to_string());
+        let (lines, names) = headers_to_sign(request);
+        let (credential, seconds) = (self.credential(now), lifetime.as_secs().to_string());
         let date = date(now);
         let own = [
             ("X-Goog-Algorithm", ALGORITHM),
@@ -92,19 +120,36 @@ impl ServiceAccount {
             ("X-Goog-Expires", &seconds),
             ("X-Goog-SignedHeaders", &names),
         ];
-        let all = own.iter().chain(request.query);
-        let mut pairs: Vec<_> =
-            all.map(|(name, value)| (encode(name, false), encode(value, false))).collect();
-        pairs.sort_unstable();
-        let query: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let query = query.join("&");
-        let payload = headers.iter().find(|(name, _)| name == "x-goog-content-sha256");
-        let payload = payload.map_or("UNSIGNED-PAYLOAD", |(_, hash)| hash);
-        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let lines = lines.concat();
+        let query = sorted(own.iter().chain(request.query));
+        let payload =
+            request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-goog-content-sha256"));
+        let payload = payload.map_or(UNSIGNED.to_owned(), |(_, hash)| trimmed(hash));
         let path = encode(request.path, true);
         (format!("{}\n{path}\n{query}\n{lines}\n{names}\n{payload}", request.method), query)
     }
+}
+
+/// The lines of the headers and of the host, in order, and their names.
+fn headers_to_sign(request: Request<'_>) -> (String, String) {
+    let host = request.origin.split_once("://").map_or(request.origin, |(_, host)| host);
+    // Google's own libraries sign the name without the port.
+    let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let host = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    let mut headers: Vec<_> =
+        request.headers.iter().map(|(name, value)| (name.to_lowercase(), trimmed(value))).collect();
+    headers.push(("host".to_owned(), host.to_owned()));
+    headers.sort_unstable();
+    let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    (lines.concat(), names.join(";"))
+}
+
+/// A query, encoded and in order.
+fn sorted<'a>(pairs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
+    let mut pairs: Vec<_> = pairs.map(|(name, value)| (encode(name, false), encode(value, false))).collect();
+    pairs.sort_unstable();
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    pairs.join("&")
 }
 
 fn string_to_sign(canonical: &str, now: Timestamp) -> String {
@@ -191,6 +236,53 @@ mod tests {
         let url = account.sign(request, now, lifetime).unwrap();
         // One of them names the usual port.
         assert_eq!(url, expected.parse().unwrap(), "{name}");
+    }
+
+    #[test]
+    fn signs_every_policy_as_google_publishes_it() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../tests/vectors/gcs-v4_signatures.json")).unwrap();
+        let account = ServiceAccount::from_key_file(KEY_FILE).unwrap();
+        let tests = vectors["postPolicyV4Tests"].as_array().unwrap();
+        assert_eq!(tests.len(), 11);
+        for test in tests {
+            let fields = &test["policyOutput"]["fields"];
+            let (policy, signature) =
+                (fields["policy"].as_str().unwrap(), fields["x-goog-signature"].as_str());
+            assert_eq!(account.sign_text(policy).as_deref(), signature, "{}", test["description"]);
+            let now: Timestamp = test["policyInput"]["timestamp"].as_str().unwrap().parse().unwrap();
+            assert_eq!(Some(account.credential(now).as_str()), fields["x-goog-credential"].as_str());
+        }
+    }
+
+    #[test]
+    fn a_request_of_our_own_is_authorized_by_its_headers() {
+        let account = ServiceAccount::from_key_file(KEY_FILE).unwrap();
+        let now: Timestamp = "2026-11-25T10:00:00Z".parse().unwrap();
+        let request = Request {
+            method: "POST",
+            origin: "https://storage.googleapis.com",
+            path: "/box/a b",
+            query: &[("uploads", "")],
+            headers: &[("content-type", "text/plain")],
+        };
+        let (url, [(name, value), hash, date]) = account.authorize(request, now).unwrap();
+        assert_eq!(
+            (url.as_str(), name),
+            ("https://storage.googleapis.com/box/a%20b?uploads=", "authorization")
+        );
+        assert_eq!(hash, ("x-goog-content-sha256", "UNSIGNED-PAYLOAD".to_owned()));
+        assert_eq!(date, ("x-goog-date", "20261125T100000Z".to_owned()));
+        let canonical = "POST\n/box/a%20b\nuploads=\ncontent-type:text/plain\nhost:storage.googleapis.com\n\
+                         x-goog-content-sha256:UNSIGNED-PAYLOAD\nx-goog-date:20261125T100000Z\n\n\
+                         content-type;host;x-goog-content-sha256;x-goog-date\nUNSIGNED-PAYLOAD";
+        let signature = account.tag(canonical, now).unwrap();
+        let credential = account.credential(now);
+        let names = "content-type;host;x-goog-content-sha256;x-goog-date";
+        assert_eq!(
+            value,
+            format!("GOOG4-RSA-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}")
+        );
     }
 
     #[test]

@@ -22,8 +22,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
+use crate::gcs_form::Form;
 use crate::http;
-use crate::s3::Account;
+use crate::s3::{Account, BUCKET};
 
 /// The running adapter; ends with the run.
 #[derive(Debug)]
@@ -81,15 +82,14 @@ fn public_key() -> Result<UnparsedPublicKey<Vec<u8>>> {
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    let kind = request.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+    let is_form = kind.is_some_and(|kind| kind.starts_with("multipart/form-data"));
     let mut answer = if request.method() == Method::OPTIONS {
         Response::new(Full::default())
+    } else if is_form {
+        take_form(&shared, request).await?
     } else if let Err(why) = check(&shared, &request) {
-        let error = format!(
-            "<?xml version='1.0' encoding='UTF-8'?><Error><Code>SignatureDoesNotMatch</Code>\
-             <Message>{why}</Message></Error>"
-        );
-        let mut refused = Response::new(Full::from(error));
-        *refused.status_mut() = hyper::StatusCode::FORBIDDEN;
+        let refused = refused(&why);
         // Read to its end, or the browser would see a reset instead of the answer.
         request.into_body().collect().await?;
         refused
@@ -98,7 +98,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     };
     for (name, value) in [
         ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", "PUT"),
+        ("access-control-allow-methods", "PUT, POST"),
         ("access-control-allow-headers", "content-type,x-goog-content-length-range"),
         ("access-control-expose-headers", "ETag"),
         ("access-control-max-age", "3000"),
@@ -108,6 +108,75 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     Ok(answer)
 }
 
+fn refused(why: &anyhow::Error) -> Response<Full<Bytes>> {
+    let error = format!(
+        "<?xml version='1.0' encoding='UTF-8'?><Error><Code>SignatureDoesNotMatch</Code>\
+         <Message>{why}</Message></Error>"
+    );
+    let mut refused = Response::new(Full::from(error));
+    *refused.status_mut() = hyper::StatusCode::FORBIDDEN;
+    refused
+}
+
+/// A form that its policy allows becomes a PUT at the store behind.
+async fn take_form(shared: &Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let kind = head.headers.get("content-type").context("no type")?.to_str()?.to_owned();
+    let body = body.collect().await?.to_bytes();
+    let form = match Form::read(&kind, &body).and_then(|form| allowed(shared, form)) {
+        Ok(form) => form,
+        Err(why) => return Ok(refused(&why)),
+    };
+    let mut url = shared.store.clone();
+    url.set_path(&format!("/{BUCKET}/{}", form.field("key")?));
+    let kind = form.field("content-type").ok();
+    let url = as_aws(shared, rusty_s3::Method::Put, url, &[], kind);
+    let mut ask = shared.http.put(url).body(form.file.clone());
+    if let Some(kind) = kind {
+        ask = ask.header("content-type", kind);
+    }
+    let said = ask.send().await?;
+    let status = if said.status().is_success() { hyper::StatusCode::NO_CONTENT } else { said.status() };
+    let mut answer = Response::builder().status(status);
+    if let Some(etag) = said.headers().get("etag") {
+        answer = answer.header("etag", etag);
+    }
+    Ok(answer.body(Full::default())?)
+}
+
+fn allowed(shared: &Shared, form: Form) -> Result<Form> {
+    ensure!(form.field("x-goog-algorithm")? == "GOOG4-RSA-SHA256", "another algorithm");
+    let signature = unhex(form.field("x-goog-signature")?)?;
+    let policy = form.field("policy")?.as_bytes();
+    shared.public_key.verify(policy, &signature).map_err(|_| anyhow::anyhow!("another signature"))?;
+    form.check(BUCKET)?;
+    Ok(form)
+}
+
+/// A URL of the store behind, as AWS signs it.
+fn as_aws(
+    shared: &Shared,
+    method: rusty_s3::Method,
+    url: Url,
+    query: &[(String, String)],
+    kind: Option<&str>,
+) -> Url {
+    let pairs = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    rusty_s3::signing::sign(
+        &jiff::Timestamp::now(),
+        method,
+        url,
+        shared.key,
+        shared.secret,
+        None,
+        shared.region,
+        600,
+        pairs,
+        // Ceph takes no type that was not signed.
+        kind.map(|kind| ("content-type", kind)).into_iter(),
+    )
+}
+
 /// "V4 signatures": what was sent is what was signed, and its time is not over.
 fn check(shared: &Shared, request: &Request<Incoming>) -> Result<()> {
     let has_length = request.headers().contains_key("content-length");
@@ -115,6 +184,11 @@ fn check(shared: &Shared, request: &Request<Incoming>) -> Result<()> {
         request.method() != Method::POST || has_length,
         "a POST without a length, which Google answers with 411"
     );
+    if let Some(authorization) = request.headers().get("authorization") {
+        return check_header(shared, request, authorization.to_str()?);
+    }
+    // "Canonical requests": of POST requests a signed URL serves only the one that starts a resumable upload.
+    ensure!(request.method() != Method::POST, "a signed URL does not serve a POST");
     let query = request.uri().query().unwrap_or_default();
     let (mut signed, mut signature) = (Vec::new(), None);
     for pair in query.split('&') {
@@ -128,10 +202,45 @@ fn check(shared: &Shared, request: &Request<Incoming>) -> Result<()> {
         found.with_context(|| format!("{name} is missing"))
     };
     let (date, names) = (of("X-Goog-Date")?, of("X-Goog-SignedHeaders")?.replace("%3B", ";"));
+    let lifetime = std::time::Duration::from_secs(of("X-Goog-Expires")?.parse()?);
+    let signature = signature.context("X-Goog-Signature is missing")?;
+    verify(shared, request, Claim { date, lifetime, names: &names, query: signed, signature })
+}
+
+/// The signature in the `Authorization` header of a request that the server sends itself.
+fn check_header(shared: &Shared, request: &Request<Incoming>, authorization: &str) -> Result<()> {
+    let words = authorization.strip_prefix("GOOG4-RSA-SHA256 ").context("another algorithm")?;
+    let of = |name: &str| {
+        let found = words.split(", ").find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        found.with_context(|| format!("{name} is missing"))
+    };
+    ensure!(of("Credential")?.ends_with("/auto/storage/goog4_request"), "another scope");
+    let header = |name: &str| -> Result<&str> {
+        Ok(request.headers().get(name).with_context(|| format!("{name} was not sent"))?.to_str()?)
+    };
+    ensure!(header("x-goog-content-sha256")? == "UNSIGNED-PAYLOAD", "the body's hash is none");
+    let (date, names, signature) = (header("x-goog-date")?, of("SignedHeaders")?, of("Signature")?);
+    let query = request.uri().query().unwrap_or_default();
+    let query = query.split('&').filter(|pair| !pair.is_empty()).collect();
+    // "Requests must be within 15 minutes".
+    let lifetime = std::time::Duration::from_mins(15);
+    verify(shared, request, Claim { date, lifetime, names, query, signature })
+}
+
+/// What a request says was signed.
+struct Claim<'a> {
+    date: &'a str,
+    lifetime: std::time::Duration,
+    names: &'a str,
+    query: Vec<&'a str>,
+    signature: &'a str,
+}
+
+fn verify(shared: &Shared, request: &Request<Incoming>, claim: Claim<'_>) -> Result<()> {
+    let Claim { date, lifetime, names, mut query, signature } = claim;
     let begins: jiff::Timestamp = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)?
         .to_zoned(jiff::tz::TimeZone::UTC)?
         .timestamp();
-    let lifetime = std::time::Duration::from_secs(of("X-Goog-Expires")?.parse()?);
     ensure!(jiff::Timestamp::now() <= begins + lifetime, "it has expired");
     let mut lines = Vec::new();
     for name in names.split(';') {
@@ -146,13 +255,13 @@ fn check(shared: &Shared, request: &Request<Incoming>) -> Result<()> {
         .find(|name| name.starts_with("x-goog-") && !names.split(';').any(|signed| signed == *name));
     ensure!(own.is_none(), "{own:?} was not signed");
     let path = request.uri().path();
-    signed.sort_unstable();
-    let (method, signed) = (request.method(), signed.join("&"));
-    let canonical = format!("{method}\n{path}\n{signed}\n{}\n{names}\nUNSIGNED-PAYLOAD", lines.concat());
+    query.sort_unstable();
+    let (method, query) = (request.method(), query.join("&"));
+    let canonical = format!("{method}\n{path}\n{query}\n{}\n{names}\nUNSIGNED-PAYLOAD", lines.concat());
     let day = date.get(..8).unwrap_or_default();
     let digest = hex(&Sha256::digest(canonical));
     let text = format!("GOOG4-RSA-SHA256\n{date}\n{day}/auto/storage/goog4_request\n{digest}");
-    let signature = unhex(signature.context("X-Goog-Signature is missing")?)?;
+    let signature = unhex(signature)?;
     shared.public_key.verify(text.as_bytes(), &signature).map_err(|_| anyhow::anyhow!("another signature"))
 }
 
@@ -171,21 +280,8 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         "DELETE" => rusty_s3::Method::Delete,
         _ => rusty_s3::Method::Put,
     };
-    let pairs = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    // Ceph takes no type that was not signed.
     let kind = head.headers.get("content-type").map(|kind| kind.to_str()).transpose()?;
-    let url = rusty_s3::signing::sign(
-        &jiff::Timestamp::now(),
-        method,
-        url,
-        shared.key,
-        shared.secret,
-        None,
-        shared.region,
-        600,
-        pairs,
-        kind.map(|kind| ("content-type", kind)).into_iter(),
-    );
+    let url = as_aws(shared, method, url, &query, kind);
     let body = body.collect().await?.to_bytes();
     if let Some(range) = head.headers.get("x-goog-content-length-range")
         && range.to_str()? != format!("{0},{0}", body.len())

@@ -14,6 +14,7 @@ mod files;
 mod garage;
 mod gcs;
 mod gcs_emulator;
+mod gcs_form;
 mod http;
 mod lab;
 mod localstack;
