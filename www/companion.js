@@ -110,18 +110,21 @@ async function complete(ask, completions, { id, size, parts }, signal) {
   try {
     // What was sent once is sent again as it was, since there may be nothing to list any more.
     const stored = before?.parts ?? (await verified(ask, id, size, parts, signal));
-    completions.set(id, { parts: stored });
+    completions.set(id, { parts: stored, isUnheard: false });
     const body = { parts: stored.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) };
     const { location, key } = await ask(at(id, '/complete'), { method: 'POST', body, signal });
     const object = { id, key: key ?? keyOf(id), size, ...(typeof location === 'string' && { url: location }) };
     completions.set(id, { object });
     return object;
   } catch (error) {
-    if (before && error.code === 'upload-gone') {
+    // Only where the last answer was lost: a fault that was answered need not have joined anything.
+    if (before?.isUnheard && error.code === 'upload-gone') {
       return { id, key: keyOf(id), size };
     }
     if (error.status < 500) {
       completions.delete(id);
+    } else if (completions.has(id)) {
+      completions.get(id).isUnheard = error.status === undefined;
     }
     throw error;
   }

@@ -45,6 +45,11 @@ export async function explain(options, tell) {
 const inWords = ({ sentence, fix, paste }) => [sentence, fix, paste].filter(Boolean).join('\n');
 
 async function examine(visit) {
+  if (visit.options.backend?.isManifest) {
+    const sentence = 'A manifest was not tried, since its grants are for the real files.';
+    visit.findings.push({ code: 'not-tried', sentence, note: true });
+    return;
+  }
   address(visit);
   let upload;
   try {

@@ -3,6 +3,9 @@
 /** Milliseconds that a grant must still be good for, or it is not handed out. */
 const MARGIN = 1000;
 
+/** The owner of an entry that was given up at the store, whose grants are good for nothing any more. */
+const SPENT = Symbol('given up');
+
 /** A backend out of what the page was given. Throws an error with `code` "bad-options" for what cannot be. */
 export function manifest({ uploads, completeUrl, listUrl, abortUrl, headers = {}, withCredentials = false, serverTime }) {
   check(uploads, completeUrl);
@@ -12,6 +15,8 @@ export function manifest({ uploads, completeUrl, listUrl, abortUrl, headers = {}
   const post = (url, body, signal) => ask(url, body, signal, headers, withCredentials);
   const entries = uploads.map((upload) => ({ upload, largest: largest(upload), owner: undefined }));
   return {
+    // The doctor's tries would use up what is for the real files.
+    isManifest: true,
     limits: entries.map(({ upload, largest }) => limits(upload, largest)),
     create: async ({ files }) => ({ uploads: files.map((file) => created(entries, file, now())), serverTime: now() }),
     sign: async (request) => ({
@@ -26,12 +31,12 @@ export function manifest({ uploads, completeUrl, listUrl, abortUrl, headers = {}
     },
     complete: (request, { signal }) => post(completeUrl, request, signal),
     abort: async (request, { signal }) => {
-      const answer = abortUrl ? await post(abortUrl, request, signal) : {};
-      // What was given up may be started again, with the same grants.
+      // At once, and not when it is answered: whoever tries again meanwhile must not be given what is being freed. Where
+      // nothing is freed, the same grants are good for another try.
       for (const entry of entries.filter(({ upload }) => request.ids.includes(upload.id))) {
-        entry.owner = undefined;
+        entry.owner = abortUrl ? SPENT : undefined;
       }
-      return answer;
+      return abortUrl ? post(abortUrl, request, signal) : {};
     },
   };
 }

@@ -67,7 +67,7 @@ impl Parts {
     pub(super) fn is_stored(&mut self, number: u32, etag: Option<&str>) {
         self.unproven |= etag.is_none();
         self.todo.remove(&number);
-        self.troubles.remove(&number);
+        self.went_well(number);
         if self.stored.insert(number, etag) {
             self.acknowledged += self.plan.part_len(number);
         }
@@ -80,6 +80,16 @@ impl Parts {
         trouble.refusals = if refused { trouble.refusals + 1 } else { 0 };
         self.troubles.insert(number, trouble);
         trouble
+    }
+
+    /// A part that has failed now moves on.
+    pub(super) fn went_well(&mut self, number: u32) {
+        self.troubles.remove(&number);
+    }
+
+    /// Whether a part has failed since it last went well.
+    pub(super) fn has_failed(&self, number: u32) -> bool {
+        self.troubles.contains_key(&number)
     }
 
     pub(super) fn send_again(&mut self, number: u32, not_before: u64) {

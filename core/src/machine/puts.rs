@@ -138,11 +138,13 @@ impl Machine {
         };
         let Some((grant, range)) = remote.request(number, now) else { return };
         remote.parts.sent(number);
+        let has_failed = remote.parts.has_failed(number);
         self.last_put = self.last_put.wrapping_add(1);
         let put = PutId(self.last_put);
         let len = range.end - range.start;
         let quick = self.pace.takes(len).map_or(len <= QUIET_FORM, |ms| ms <= QUIET_FORM_MS);
-        let watched = grant.method == GrantMethod::Put || !quick;
+        // One that has failed may have been too slow to be seen.
+        let watched = grant.method == GrantMethod::Put || !quick || has_failed;
         let patience = if watched { self.patience(now) } else { *STALL_MS.end() };
         let stalled_at = now.saturating_add(patience);
         self.pace.sent(len);
@@ -343,7 +345,8 @@ impl Machine {
     /// After a time that nobody heard of, parts have a moment to show that they still move: it may have been a sleep, which
     /// no connection outlives, or a hidden page whose timers came late.
     pub(super) fn doubt_puts(&mut self, now: u64) {
-        for flight in self.flights.values_mut() {
+        // What is not watched cannot show anything; its own patience ends it.
+        for flight in self.flights.values_mut().filter(|flight| flight.watched) {
             flight.in_doubt = true;
             flight.stalled_at = now.saturating_add(DOUBT_MS);
             flight.look_at = None;

@@ -123,11 +123,12 @@ impl Machine {
                 let error = Error::new(Kind::PartsRefused, Status::Exhausted, Op::Put);
                 return self.fail(flight.file, error);
             }
-        } else if kept == before && flight.len > 0 {
+        } else if kept == before && (flight.len > 0 || upload.info.size == 0) {
             return self.put_failed(now, flight, &PutFailure::Incomplete(None));
         }
         remote.keep(kept);
         if kept > before {
+            remote.parts.went_well(flight.number);
             upload.trouble = None;
             self.piece_moved(now, flight, kept - before);
         }

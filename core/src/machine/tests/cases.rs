@@ -253,6 +253,18 @@ fn a_form_that_takes_a_while_is_watched() {
 }
 
 #[test]
+fn a_form_that_has_failed_is_watched() {
+    let mut world = World::new(7, 0);
+    assert!(!form_is_watched(&mut world, 100_000));
+    let (put, _) = world.puts.pop_first().unwrap();
+    world.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
+    while world.puts.is_empty() {
+        world.step();
+    }
+    assert!(world.watched);
+}
+
+#[test]
 fn a_form_is_no_grant_for_a_part() {
     let mut world = World::new(7, 0);
     world.way = Way::Forms;

@@ -162,3 +162,38 @@ fn one_byte_that_is_said_to_be_there_before_any_was_sent_is_not_believed() {
     world.tell(Event::PutEnded { put, result: Err(PutFailure::Incomplete(Some("bytes=0-0".into()))) });
     assert_eq!(world.puts.values().next().unwrap().1.start, 0);
 }
+
+#[test]
+fn a_session_of_nothing_that_never_ends_fails() {
+    let mut world = World::of_sessions(7, 0);
+    world.add(&[0]);
+    for _ in 0..1000 {
+        let Some(put) = world.puts.keys().next().copied() else {
+            if !world.step() {
+                break;
+            }
+            continue;
+        };
+        world.puts.remove(&put);
+        world.tell(Event::PutEnded { put, result: Err(PutFailure::Incomplete(None)) });
+    }
+    assert_eq!(world.stage(FileId(1)), Some(Stage::Failed));
+}
+
+#[test]
+fn a_piece_that_moves_on_at_every_try_never_runs_out_of_tries() {
+    let (mut world, mut put) = with_a_piece();
+    for nth in 1..40 {
+        world.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
+        while world.puts.is_empty() {
+            assert!(world.step(), "{:?}", world.stage(FileId(1)));
+        }
+        put = *world.puts.keys().next().unwrap();
+        world.puts.remove(&put);
+        let told = Some(format!("bytes=0-{}", nth * UNIT - 1));
+        world.store.values_mut().for_each(|object| object.kept = nth * UNIT);
+        world.tell(Event::PutEnded { put, result: Err(PutFailure::Incomplete(told)) });
+        put = *world.puts.keys().next().unwrap();
+        world.puts.remove(&put);
+    }
+}
