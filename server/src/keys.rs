@@ -162,26 +162,21 @@ impl KeyTemplate {
 
     /// Whether this template could have made the key; what others keep in the same bucket is not ours to touch.
     pub(crate) fn could_have_made(&self, key: &str) -> bool {
-        let mut rest = Some(key);
-        // What follows a piece of any length in the same folder is not looked at.
-        let mut is_open = false;
-        for piece in &self.pieces {
-            let Some(key) = rest else { return false };
-            (rest, is_open) = match piece {
-                Piece::Text(text) if is_open => match text.find('/') {
-                    Some(at) => (key.strip_prefix(&text[at..]), false),
-                    None => (Some(key), true),
-                },
-                Piece::Text(text) => (key.strip_prefix(text.as_str()), false),
-                Piece::Id | Piece::Date(_) if is_open => (Some(key), true),
-                Piece::Id => {
-                    (key.split_at_checked(RANDOM).and_then(|(id, rest)| is_id(id).then_some(rest)), false)
-                }
-                Piece::Date(_) => (key.split_at_checked(piece.longest()).map(|(_, rest)| rest), false),
-                Piece::User | Piece::Name => (key.find('/').map_or(Some(""), |at| key.get(at..)), true),
-            };
+        fits(&self.pieces, key)
+    }
+}
+
+fn fits(pieces: &[Piece], key: &str) -> bool {
+    let Some((piece, rest)) = pieces.split_first() else { return key.is_empty() };
+    match piece {
+        Piece::Text(text) => key.strip_prefix(text.as_str()).is_some_and(|key| fits(rest, key)),
+        Piece::Id => key.split_at_checked(RANDOM).is_some_and(|(id, key)| is_id(id) && fits(rest, key)),
+        Piece::Date(_) => key.split_at_checked(piece.longest()).is_some_and(|(_, key)| fits(rest, key)),
+        // Of any length, within their folder.
+        Piece::User | Piece::Name => {
+            let folder = key.find('/').unwrap_or(key.len());
+            (1..=folder).any(|at| key.get(at..).is_some_and(|key| fits(rest, key)))
         }
-        rest == Some("")
     }
 }
 

@@ -93,11 +93,18 @@ async fn one_form_serves_a_batch_and_nothing_else() {
         changed.fields.insert(name.to_owned(), value.to_owned());
         changed
     };
-    let elsewhere = format!("x{}", uploads[0].key.as_ref().unwrap());
+    let own = uploads[0].key.clone().unwrap();
+    let elsewhere = format!("x{own}");
+    let folder = own.split('/').next().unwrap();
+    let [secret, sibling, empty] =
+        [format!("{folder}/../../.windlass-secret"), format!("{folder}/../b"), format!("{folder}//b")];
     let forged = grants[0].fields.get("x-amz-signature").unwrap().replace(['1', '2', '3'], "4");
     let other_policy = policy(2).unwrap();
     for (name, value) in [
         ("key", elsewhere.as_str()),
+        ("key", &secret),
+        ("key", &sibling),
+        ("key", &empty),
         ("Content-Type", "text/html"),
         ("x-amz-signature", &forged),
         ("policy", other_policy),
@@ -114,6 +121,24 @@ async fn one_form_serves_a_batch_and_nothing_else() {
         assert!(stand.put(&upload.parts[0], bytes(size)).await.status().is_success());
         assert_eq!(stand.complete(id(upload), size, &untagged(1)).await.size, Some(size));
     }
+}
+
+#[tokio::test]
+async fn a_refused_file_does_not_widen_what_the_others_may_send() {
+    let stand = stand_with(|config| config.max_size = Some(100)).await;
+    let of = |reference: &str, size| NewFile { reference: reference.to_owned(), ..file("a.bin", size) };
+    let files = vec![of("1", 5 * MIB), of("2", 10), of("3", 20)];
+    let uploads = stand.answer::<CreateAnswer>("create", &CreateRequest { files }).await.uploads;
+    assert!(uploads[0].problem.is_some());
+    for size in [9, 21, 1000] {
+        assert!(stand.put(&uploads[1].parts[0], bytes(size)).await.status().is_client_error(), "{size}");
+    }
+    assert!(stand.put(&uploads[1].parts[0], bytes(10)).await.status().is_success());
+    // A file alone has a form for itself alone.
+    let alone = stand.create(file("b.bin", 30)).await;
+    let mut other = alone.parts[0].clone();
+    other.fields.insert("key".to_owned(), format!("{}x", alone.key.as_ref().unwrap()));
+    assert!(stand.put(&other, bytes(30)).await.status().is_client_error());
 }
 
 #[tokio::test]

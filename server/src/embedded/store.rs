@@ -79,7 +79,9 @@ impl S3 for Store {
         self.files.list_objects_v2(request).await
     }
 
+    /// A PUT, or a form, whose key the page chooses within its policy.
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        check_key(&request.input.key)?;
         self.files.put_object(request).await.map_err(explain)
     }
 
@@ -94,6 +96,7 @@ impl S3 for Store {
         &self,
         request: S3Request<CreateMultipartUploadInput>,
     ) -> Answer<CreateMultipartUploadOutput> {
+        check_key(&request.input.key)?;
         self.files.create_multipart_upload(request).await.map_err(explain)
     }
 
@@ -160,6 +163,17 @@ impl S3 for Store {
         self.sweep(&id).await;
         Ok(answer)
     }
+}
+
+/// Refuses a key that is no path below its bucket's folder: the files behind follow dots and empty names elsewhere.
+fn check_key(key: &str) -> s3s::S3Result<()> {
+    if key.split(['/', '\\']).any(|name| matches!(name, "" | "." | "..")) {
+        return Err(s3s::s3_error!(
+            InvalidArgument,
+            "The key has an empty name in it, or one that is . or .."
+        ));
+    }
+    Ok(())
 }
 
 fn with_input<T, U>(request: &S3Request<T>, input: U) -> S3Request<U> {

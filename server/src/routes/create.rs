@@ -27,7 +27,7 @@ pub(super) async fn create(
 ) -> Result<Json<CreateAnswer>, Refusal> {
     at_most(asked.files.len(), "files")?;
     once(asked.files.iter().map(|file| file.reference.as_str()), "ref", "files")?;
-    let forms = Arc::new(Forms::of(&asked.files).map_err(|_| problem::internal())?);
+    let forms = Arc::new(Forms::of(&backend, &asked.files).map_err(|_| problem::internal())?);
     let one = |file: NewFile| {
         let (backend, caller, forms) = (Arc::clone(&backend), caller.clone(), Arc::clone(&forms));
         async move {

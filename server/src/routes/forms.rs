@@ -1,5 +1,6 @@
 //! The grants of files that go up in one request: by a form where the store takes such, else by a PUT.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use windlass_core::protocol::{Grant, NewFile};
@@ -15,8 +16,15 @@ pub(super) const SINGLE: u64 = 5 * 1024 * 1024;
 /// The forms of one batch: files of one type whose keys begin alike share one, and with it a range of sizes.
 pub(super) struct Forms {
     pub(super) batch: Batch,
-    sizes: (u64, u64),
+    groups: HashMap<String, Group>,
     made: Mutex<Vec<Made>>,
+}
+
+/// The files of one type that the policy takes.
+struct Group {
+    files: u32,
+    /// Bytes of the smallest and of the largest.
+    sizes: (u64, u64),
 }
 
 struct Made {
@@ -26,16 +34,32 @@ struct Made {
 }
 
 impl Forms {
-    pub(super) fn of(files: &[NewFile]) -> Result<Self, getrandom::Error> {
-        let sizes = || files.iter().filter_map(|file| file.size).filter(|size| *size <= SINGLE);
-        let sizes = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
-        Ok(Self { batch: Batch::new()?, sizes, made: Mutex::default() })
+    pub(super) fn of(backend: &Backend, files: &[NewFile]) -> Result<Self, getrandom::Error> {
+        let largest = backend.limits.max_size.min(SINGLE);
+        let mut groups: HashMap<String, Group> = HashMap::new();
+        for file in files {
+            let (Some(size), Ok(kind)) =
+                (file.size, backend.policy.judge_type(&file.content_type, &file.name))
+            else {
+                continue;
+            };
+            // What is refused must not widen what the others may send.
+            if (backend.policy.min_size..=largest).contains(&size) {
+                let group = groups.entry(kind).or_insert(Group { files: 0, sizes: (size, size) });
+                group.files += 1;
+                group.sizes = (group.sizes.0.min(size), group.sizes.1.max(size));
+            }
+        }
+        Ok(Self { batch: Batch::new()?, groups, made: Mutex::default() })
     }
 
     /// The one grant of an upload of this batch.
     pub(super) fn grant(&self, backend: &Backend, upload: &Upload) -> Result<Grant, StoreError> {
         // A template with the name before the id gives every file a beginning of its own.
-        let Some(prefix) = self.batch.prefix_of(&upload.key) else { return grant_whole(backend, upload) };
+        let group = self.groups.get(&upload.content_type).filter(|group| group.files > 1);
+        let (Some(prefix), Some(group)) = (self.batch.prefix_of(&upload.key), group) else {
+            return grant_whole(backend, upload);
+        };
         // What a panic elsewhere left is whole all the same.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |made: &&Made| made.prefix == prefix && made.content_type == upload.content_type;
@@ -44,7 +68,7 @@ impl Forms {
         }
         let policy = Policy {
             keys: Keys::Under(prefix),
-            sizes: self.sizes,
+            sizes: group.sizes,
             content_type: &upload.content_type,
             until: upload.expires_at,
         };
