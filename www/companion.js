@@ -21,6 +21,8 @@ const USUAL_TYPE = 'application/octet-stream';
 const USUAL_EXPIRY = 300;
 /** Part numbers in one address, which servers take up to some thousand characters long. */
 const BATCH = 500;
+/** Milliseconds within which no store's rule ends an upload. */
+const SOON = 10 * 60 * 1000;
 
 /** A backend that asks the Companion at `url`. */
 export function companion({ url, headers = {}, withCredentials = false }) {
@@ -110,21 +112,19 @@ async function complete(ask, completions, { id, size, parts }, signal) {
   try {
     // What was sent once is sent again as it was, since there may be nothing to list any more.
     const stored = before?.parts ?? (await verified(ask, id, size, parts, signal));
-    completions.set(id, { parts: stored, isUnheard: false });
+    completions.set(id, { parts: stored, at: Date.now() });
     const body = { parts: stored.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) };
     const { location, key } = await ask(at(id, '/complete'), { method: 'POST', body, signal });
     const object = { id, key: key ?? keyOf(id), size, ...(typeof location === 'string' && { url: location }) };
     completions.set(id, { object });
     return object;
   } catch (error) {
-    // Only where the last answer was lost: a fault that was answered need not have joined anything.
-    if (before?.isUnheard && error.code === 'upload-gone') {
+    // Asked a moment ago, and now there is no upload any more: it was joined. Later, a store's rule may have ended it.
+    if (before && Date.now() - before.at < SOON && error.code === 'upload-gone') {
       return { id, key: keyOf(id), size };
     }
     if (error.status < 500) {
       completions.delete(id);
-    } else if (completions.has(id)) {
-      completions.get(id).isUnheard = error.status === undefined;
     }
     throw error;
   }
