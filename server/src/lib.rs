@@ -7,6 +7,7 @@ mod access;
 mod auth;
 mod config;
 mod cors;
+mod digest;
 mod embedded;
 mod guard;
 mod health;

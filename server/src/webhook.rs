@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use jiff::Timestamp;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::config::ConfigError;
+use crate::digest::hmac;
 use crate::metrics::Metrics;
 use crate::outside::{self, Broken};
 use crate::secret::{Secret, keyed};
@@ -72,10 +72,8 @@ impl WebhookSecret {
     }
 
     fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        // HMAC takes keys of any length.
-        let mac = Hmac::<Sha256>::new_from_slice(&self.0);
-        let tag = mac.map(|mac| mac.chain_update(format!("{id}.{timestamp}.{body}")).finalize());
-        format!("v1,{}", tag.map(|tag| BASE64_STANDARD.encode(tag.into_bytes())).unwrap_or_default())
+        let tag = hmac(&self.0, format!("{id}.{timestamp}.{body}").as_bytes());
+        format!("v1,{}", BASE64_STANDARD.encode(tag))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{MIB, bytes, file, id, plan, stand, stand_with, tagged, untagged};
 use serde_json::{Value, json};
 use windlass_core::protocol::{CreateAnswer, CreateRequest, Grant, NewFile, Problem, SecretUrl};
-use windlass_server::{Config, StoreConfig};
+use windlass_server::Config;
 
 #[track_caller]
 fn is(problem: Option<Problem>, status: u16, code: &str, words: &str) {
@@ -290,13 +290,7 @@ async fn what_is_not_the_contract_gets_a_problem_and_no_echo() {
 #[tokio::test]
 async fn a_store_that_cannot_be_reached_is_told_as_such() {
     let stand = stand_with(|config: &mut Config| {
-        config.store = StoreConfig::S3 {
-            endpoint: "http://127.0.0.1:1".parse().unwrap(),
-            bucket: "b".to_owned(),
-            region: "r".to_owned(),
-            style: rusty_s3::UrlStyle::Path,
-            credentials: rusty_s3::Credentials::new("key", "secret"),
-        };
+        config.store = common::nobodys_store();
     })
     .await;
     is(stand.create(file("a.bin", 12 * MIB)).await.problem, 503, "store-unavailable", "Try again");

@@ -13,7 +13,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::digest::hex;
+use crate::digest::hex;
 
 pub(super) const ALGORITHM: &str = "GOOG4-RSA-SHA256";
 

@@ -4,7 +4,6 @@
 //! `core/src/provider`, and its words on the command line; nothing else knows which store it is.
 
 mod azure;
-mod digest;
 mod error;
 mod form;
 mod gcs;

@@ -11,7 +11,6 @@ use rusty_s3::{Bucket, Credentials, S3Action};
 use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, ListedPart, Provider};
 
-use super::digest::{hex, hmac};
 use super::form::{Dialect, form};
 use super::http::{Call, Http, JOIN};
 use super::{
@@ -19,6 +18,7 @@ use super::{
     put_grant, uploads,
 };
 use crate::config::ConfigError;
+use crate::digest::{hex, hmac};
 use crate::object_headers::ObjectHeader;
 
 /// The store and the keys to it.

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use reqwest::Url;
 
-use super::digest::hmac;
+use crate::digest::hmac;
 
 /// The version of the service that requests are signed and carried out with; blocks of 4000 MiB need 2019-12-12.
 const VERSION: &str = "2021-12-02";

@@ -18,7 +18,7 @@ use windlass_core::protocol::{
     CreateOutcome, CreateRequest, Grant, GrantMethod, NewFile, Provider, SignAnswer, SignOutcome, SignPart,
     SignRequest, SignUpload,
 };
-use windlass_server::{Config, Running, Secret, start};
+use windlass_server::{Config, Running, Secret, StoreConfig, start};
 
 pub(crate) const SECRET: &str = "the secret of the tests";
 pub(crate) const MIB: u64 = 1024 * 1024;
@@ -230,4 +230,15 @@ fn form(grant: &Grant, file: &[u8]) -> Vec<u8> {
     body.extend(file);
     body.extend(b"\r\n--the-line--\r\n");
     body
+}
+
+/// A store where nobody answers.
+pub(crate) fn nobodys_store() -> StoreConfig {
+    StoreConfig::S3 {
+        endpoint: "http://127.0.0.1:1".parse().unwrap(),
+        bucket: "b".to_owned(),
+        region: "r".to_owned(),
+        style: rusty_s3::UrlStyle::Path,
+        credentials: rusty_s3::Credentials::new("key", "secret"),
+    }
 }
