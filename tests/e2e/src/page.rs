@@ -128,7 +128,7 @@ impl Page {
     /// The one row there is. A row is drawn in a frame after its file was given, which on a busy machine comes
     /// after the driver's next question: so this waits for it.
     pub(crate) async fn only_row(&self) -> Result<Row> {
-        let mut rows = self.wait_rows(1, Duration::from_secs(10), "there", |_| true).await?;
+        let mut rows = self.wait_rows(1, Duration::from_secs(30), "there", |_| true).await?;
         Ok(rows.remove(0))
     }
 

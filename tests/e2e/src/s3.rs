@@ -1,7 +1,7 @@
 //! A bucket of an S3 store as the scenarios themselves reach it: by presigned URLs of their own.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Url;
@@ -148,6 +148,20 @@ impl Account {
             .filter_map(|upload| upload.split_once("<Key>")?.1.split_once("</Key>"))
             .map(|(key, _)| key.to_owned())
             .collect())
+    }
+
+    /// Waits until no upload in parts is open but those of before: pages that were closed leave theirs to the sweeper.
+    pub(crate) async fn wait_closed(&self, before: &[String]) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let mut open = self.open_uploads().await?;
+            open.retain(|key| !before.contains(key));
+            if open.is_empty() {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < Duration::from_secs(30), "still open: {open:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// What an object is stored with: the headers of an answer to HEAD, and its tags as the store writes them.

@@ -27,7 +27,7 @@ pub(crate) async fn leaves_nothing(cx: &Cx<'_>) -> Result<()> {
     let canceled_at = Instant::now();
     let row = page.wait_phase("canceled", Duration::from_secs(5)).await?;
     ensure!(row.text.to_lowercase().contains("cancel"), "the row does not say so: {row:?}");
-    wait_freed(&world, Duration::from_secs(10)).await?;
+    wait_freed(&world, Duration::from_secs(30)).await?;
     cx.note(&format!("the store was free {:.1} s after the click", canceled_at.elapsed().as_secs_f64()));
     // Long enough for a retry to come, were one planned.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -60,7 +60,7 @@ pub(crate) async fn element_removed(cx: &Cx<'_>) -> Result<()> {
     page.js("document.querySelector('windlass-upload').remove();", vec![]).await?;
     // First what was under way has to arrive.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    wait_freed(&world, Duration::from_secs(10)).await?;
+    wait_freed(&world, Duration::from_secs(30)).await?;
     let creates = world.front.records().iter().filter(|call| call.seen.is_call("create")).count();
     tokio::time::sleep(Duration::from_secs(2)).await;
     wait_freed(&world, Duration::from_secs(1)).await?;

@@ -24,6 +24,8 @@ const USE: &str = "const url = arguments[0];
 
 /// In parts, by a form and empty, with a name that has to be escaped, are read back as they were.
 pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
+    let store = &cx.lab.stores.localstack().await?.account;
+    let before = store.open_uploads().await?;
     let (companion, page) = start(cx).await?;
     let mut files = Vec::new();
     for (name, size) in [("twelve & more +.bin", 12 * MIB), ("one mib.bin", MIB), ("empty.txt", 0)] {
@@ -38,12 +40,14 @@ pub(crate) async fn round_trip(cx: &Cx<'_>) -> Result<()> {
     let by_companion = ["/s3/params", "/s3/multipart", "/batch", "/complete"].into_iter().all(asked);
     ensure!(by_companion, "not by Companion: {calls:?}");
     ensure!(doctor::well(&page).await?.is_empty(), "the doctor has something to note");
-    none_open(cx).await?;
+    store.wait_closed(&before).await?;
     check::quiet(&page).await
 }
 
 /// Companion and store each fail once at everything, and the answer to completing is lost.
 pub(crate) async fn faults(cx: &Cx<'_>) -> Result<()> {
+    let store = &cx.lab.stores.localstack().await?.account;
+    let before = store.open_uploads().await?;
     let (companion, page) = start(cx).await?;
     companion.front.set_rule(|seen| match seen.attempt {
         0 if seen.path.ends_with("/complete") => Plan::edit(|_| Bytes::new()),
@@ -57,12 +61,14 @@ pub(crate) async fn faults(cx: &Cx<'_>) -> Result<()> {
     let calls = companion.front.of(&Method::POST);
     let completed = calls.iter().filter(|call| call.seen.is_call("complete")).count();
     ensure!(completed == 2, "completed {completed} times");
-    none_open(cx).await?;
+    store.wait_closed(&before).await?;
     check::quiet(&page).await
 }
 
 /// A canceled upload leaves nothing.
 pub(crate) async fn canceled(cx: &Cx<'_>) -> Result<()> {
+    let store = &cx.lab.stores.localstack().await?.account;
+    let before = store.open_uploads().await?;
     let (companion, page) = start(cx).await?;
     companion.store.set_rule(rules::slow_puts(MIB));
     let file = cx.lab.files.shared("forty.bin", 40 * MIB).await?;
@@ -70,7 +76,7 @@ pub(crate) async fn canceled(cx: &Cx<'_>) -> Result<()> {
     page.wait_percent(2.0, Duration::from_secs(30)).await?;
     page.click(&page.only_row().await?, "cancel").await?;
     page.wait_phase("canceled", Duration::from_secs(5)).await?;
-    none_open(cx).await?;
+    store.wait_closed(&before).await?;
     check::nothing_done(&page).await?;
     check::quiet(&page).await
 }
@@ -109,17 +115,4 @@ async fn is_stored(cx: &Cx<'_>, page: &Page, file: &TestFile) -> Result<()> {
     std::fs::write(copy.path(), bytes.with_context(|| format!("no object of {event:?}"))?)?;
     ensure!(sha256(copy.path()).await? == file.sha256, "{} came back with other bytes", file.name);
     Ok(())
-}
-
-async fn none_open(cx: &Cx<'_>) -> Result<()> {
-    let store = &cx.lab.stores.localstack().await?.account;
-    let began = Instant::now();
-    loop {
-        let open = store.open_uploads().await?;
-        if open.is_empty() {
-            return Ok(());
-        }
-        ensure!(began.elapsed() < Duration::from_secs(10), "still open at LocalStack: {open:?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }

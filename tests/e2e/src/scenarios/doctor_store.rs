@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::doctor::{findings, names, well};
 use crate::check;
@@ -100,8 +100,10 @@ async fn azure_rule(cx: &Cx<'_>, page: &Page) -> Result<()> {
 
 /// A grant that is over, a secret that is not the store's, and what the store says of others.
 pub(crate) async fn grants(cx: &Cx<'_>) -> Result<()> {
+    let account = &cx.lab.stores.localstack().await?.account;
+    let before = account.open_uploads().await?;
     let (world, page) = cx.start_with(at_localstack()).await?;
-    let keys = cx.lab.stores.localstack().await?.account.other_bucket(BUCKET)?;
+    let keys = account.other_bucket(BUCKET)?;
     world.front.set_rule(rules::call_edited("sign", move |answer| {
         rules::each_upload(answer, |upload| {
             let url = &mut upload["parts"][0]["url"];
@@ -109,8 +111,7 @@ pub(crate) async fn grants(cx: &Cx<'_>) -> Result<()> {
         });
     }));
     names(cx, &page, "grant-expired").await?;
-    let open = cx.lab.stores.localstack().await?.account.open_uploads().await?;
-    ensure!(open.is_empty(), "left open at LocalStack: {open:?}");
+    account.wait_closed(&before).await.context("at LocalStack")?;
 
     // LocalStack takes forms with any signature.
     let wrong = Options { secret_key: Some("not the store's"), without_forms: true, ..at_localstack() };

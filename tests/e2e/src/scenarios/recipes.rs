@@ -65,17 +65,14 @@ async fn from_a_page(cx: &Cx<'_>, recipe: &Recipe) -> Result<()> {
         ensure!(sha256(copy.path()).await? == file.sha256, "{} came back with other bytes", file.name);
     }
     check::quiet(&page).await?;
+    let before = store.open_uploads().await?;
     let (world, page) = cx.start_with(Options { store: Store::LocalStack, ..Options::default() }).await?;
     world.front.set_target(recipe.addr);
     page.give_files(&[&huge.path]).await?;
     page.wait_percent(2.0, Duration::from_secs(30)).await?;
     page.click(&page.only_row().await?, "cancel").await?;
     page.wait_phase("canceled", Duration::from_secs(5)).await?;
-    let began = Instant::now();
-    while !store.open_uploads().await?.is_empty() {
-        ensure!(began.elapsed() < Duration::from_secs(15), "still open: {:?}", store.open_uploads().await?);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    store.wait_closed(&before).await?;
     check::nothing_done(&page).await?;
     check::quiet(&page).await
 }

@@ -51,20 +51,13 @@ async fn is_stored(cx: &Cx<'_>, page: &Page, file: &TestFile, store: Store) -> R
 async fn canceled(cx: &Cx<'_>, store: Store) -> Result<()> {
     let account = cx.lab.stores.s3(store).await?;
     let file = cx.lab.files.shared("three hundred.bin", 300 * MIB).await?;
+    let before = account.open_uploads().await?;
     let (_world, page) = cx.start_with(Options { store, ..Options::default() }).await?;
     page.give_files(&[&file.path]).await?;
     page.wait_percent(2.0, Duration::from_secs(30)).await?;
     page.click(&page.only_row().await?, "cancel").await?;
     page.wait_phase("canceled", Duration::from_secs(5)).await?;
-    let began = Instant::now();
-    loop {
-        let open = account.open_uploads().await?;
-        if open.is_empty() {
-            break;
-        }
-        ensure!(began.elapsed() < Duration::from_secs(10), "still open at {}: {open:?}", store.name());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    account.wait_closed(&before).await?;
     check::nothing_done(&page).await?;
     check::quiet(&page).await
 }
