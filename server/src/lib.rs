@@ -45,8 +45,8 @@ pub use limit::RateLimit;
 pub use object_headers::ObjectHeader;
 pub use policy::{Policy, TypePattern};
 pub use secret::Secret;
-pub use settings::{Cli, Job, Settings};
-pub use store::{Account, ServiceAccount};
+pub use settings::{AzureCredentials, Cli, Job, Settings};
+pub use store::{Account, Identity, ServiceAccount};
 pub use sweep::{Sweep, Swept, sweep};
 pub use webhook::{Webhook, WebhookSecret};
 
@@ -145,7 +145,7 @@ async fn open(config: &Config, servers: &mut Servers) -> Result<Opened, ConfigEr
     match &config.store {
         StoreConfig::Embedded { .. } => open_embedded(config, servers).await,
         StoreConfig::S3 { .. } => open_s3(config),
-        StoreConfig::Azure { .. } => open_azure(config),
+        StoreConfig::Azure { .. } => open_azure(config).await,
         StoreConfig::Gcs { .. } => open_gcs(config),
     }
 }
@@ -191,7 +191,7 @@ fn open_s3(config: &Config) -> Result<Opened, ConfigError> {
     Ok(Opened { store, secret, objects, addr: None, claim: None })
 }
 
-fn open_azure(config: &Config) -> Result<Opened, ConfigError> {
+async fn open_azure(config: &Config) -> Result<Opened, ConfigError> {
     let StoreConfig::Azure { endpoint, container, account } = &config.store else { return Err(no_store()) };
     let mut outside = endpoint.clone();
     if let Some(public) = &config.public_store_url {
@@ -200,6 +200,7 @@ fn open_azure(config: &Config) -> Result<Opened, ConfigError> {
     }
     let (inside, name, account) = (endpoint.clone(), container.clone(), account.clone());
     let store = Arc::new(AzureStore::new(inside, outside, name, account, config.grant)?);
+    store.begin().await;
     let objects = format!("container {container} at {endpoint}");
     Ok(Opened { store, secret: secret_of(config)?, objects, addr: None, claim: None })
 }

@@ -20,7 +20,7 @@ use crate::secret::{SHORTEST, Secret};
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
 /// Settings that mean nothing without another one.
-const NEEDS: [(&str, &str); 9] = [
+const NEEDS: [(&str, &str); 10] = [
     ("object-header", "s3-endpoint"),
     ("webhook-secret-file", "webhook-url"),
     ("client-address-header", "rate-limit"),
@@ -29,6 +29,7 @@ const NEEDS: [(&str, &str); 9] = [
     ("region", "s3-endpoint"),
     ("virtual-host", "s3-endpoint"),
     ("azure-endpoint", "azure-container"),
+    ("azure-credentials", "azure-container"),
     ("gcs-endpoint", "gcs-bucket"),
 ];
 

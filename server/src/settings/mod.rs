@@ -4,6 +4,7 @@
 //! command line. The command line wins over the environment, and that over the file.
 
 mod access;
+mod azure;
 mod check;
 mod layers;
 mod stores;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::sweep::Sweep;
+
+pub use azure::AzureCredentials;
 
 /// What stands below the help.
 const BELOW: &str = "Every setting can also be given as WINDLASS_NAME in the environment (WINDLASS_MAX_SIZE for --max-size; lists \
@@ -131,6 +134,10 @@ pub struct Settings {
     /// `AZURE_STORAGE_KEY` and `WINDLASS_SECRET` from the environment.
     #[arg(long, value_name = "NAME")]
     pub azure_container: Option<String>,
+    /// By what the account is used [default: key]. The others are identities of Microsoft Entra and take `AZURE_TENANT_ID`,
+    /// `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` or `AZURE_FEDERATED_TOKEN_FILE` from the environment.
+    #[arg(long, value_name = "WAY")]
+    pub azure_credentials: Option<AzureCredentials>,
     /// The account's URL, if it is not `https://ACCOUNT.blob.core.windows.net`.
     #[arg(long, value_name = "URL")]
     pub azure_endpoint: Option<String>,

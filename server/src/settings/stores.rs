@@ -6,14 +6,14 @@ use rusty_s3::{Bucket, Credentials, UrlStyle};
 use super::Settings;
 use super::check::{http_url, origin_of_store};
 use crate::config::{ConfigError, StoreConfig};
-use crate::store::{Account, ServiceAccount};
+use crate::store::ServiceAccount;
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 
 impl Settings {
     pub(super) fn store(&self, env: &impl Fn(&str) -> Option<String>) -> Result<StoreConfig, ConfigError> {
         if let Some(container) = &self.azure_container {
-            return azure(container.clone(), self.azure_endpoint.as_deref(), env);
+            return self.azure(container.clone(), env);
         }
         if let Some(bucket) = &self.gcs_bucket {
             return gcs(bucket.clone(), self.gcs_endpoint.as_deref().unwrap_or(GOOGLE), env);
@@ -53,34 +53,6 @@ fn credentials(env: &impl Fn(&str) -> Option<String>) -> Result<Credentials, Con
              --s3-endpoint.",
         )),
     }
-}
-
-fn azure(
-    container: String,
-    endpoint: Option<&str>,
-    env: &impl Fn(&str) -> Option<String>,
-) -> Result<StoreConfig, ConfigError> {
-    let is_name = |name: &str| {
-        (3..=63).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    if !is_name(&container) {
-        return Err(ConfigError::new(
-            "--azure-container is not a container's name: 3 to 63 small letters, digits and dashes.",
-        ));
-    }
-    let (Some(name), Some(key)) = (env("AZURE_STORAGE_ACCOUNT"), env("AZURE_STORAGE_KEY")) else {
-        return Err(ConfigError::new(
-            "AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY are not set. Set both to the account that --azure-container \
-             is in.",
-        ));
-    };
-    let wrong =
-        || ConfigError::new("AZURE_STORAGE_KEY is not a key. Copy it as the portal shows it, in base64.");
-    let account = Account::new(name.trim(), &key).ok_or_else(wrong)?;
-    let usual = format!("https://{}.blob.core.windows.net", name.trim());
-    let endpoint = http_url("--azure-endpoint", endpoint.unwrap_or(&usual))?;
-    Ok(StoreConfig::Azure { endpoint, container, account })
 }
 
 fn gcs(

@@ -4,14 +4,14 @@ use super::*;
 use crate::auth::{Auth, JwtKeys};
 use crate::config::StoreConfig;
 
-const KEYS: [(&str, &str); 3] = [
+pub(super) const KEYS: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", "key"),
     ("AWS_SECRET_ACCESS_KEY", "secret"),
     ("WINDLASS_SECRET", "0123456789abcdef"),
 ];
 
 /// For everybody.
-fn config(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn config(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
     strict(args, &[env, &[("WINDLASS_ALLOW_ANONYMOUS", "true")]].concat())
 }
 
@@ -25,7 +25,7 @@ fn strict(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
 }
 
 #[track_caller]
-fn refused(args: &[&str], env: &[(&str, &str)], because: &str) {
+pub(super) fn refused(args: &[&str], env: &[(&str, &str)], because: &str) {
     let error = config(args, env).unwrap_err();
     assert!(error.contains(because), "{error}");
 }
@@ -55,23 +55,6 @@ fn says_what_is_missing() {
     refused(&store[2..], &KEYS, "--s3-endpoint");
     refused(&[&store[..], &["--data", "x"]].concat(), &KEYS, "--data");
     refused(&["--page", "/does/not/exist"], &[], "is not a folder");
-}
-
-#[test]
-fn takes_azures_names_from_the_environment() {
-    let env = [("AZURE_STORAGE_ACCOUNT", "acct"), ("AZURE_STORAGE_KEY", "c2VjcmV0"), KEYS[2]];
-    let StoreConfig::Azure { endpoint, .. } = config(&["--azure-container", "box"], &env).unwrap().store
-    else {
-        panic!()
-    };
-    assert_eq!(endpoint.as_str(), "https://acct.blob.core.windows.net/");
-    refused(&["--azure-container", "box"], &env[1..], "AZURE_STORAGE_ACCOUNT");
-    refused(&["--azure-container", "box"], &env[..2], "WINDLASS_SECRET is not set");
-    refused(&["--azure-container", "No"], &env, "--azure-container");
-    refused(&["--azure-endpoint", "https://x"], &env, "--azure-container");
-    refused(&["--azure-container", "box", "--data", "x"], &env, "--data");
-    let odd = [env[0], ("AZURE_STORAGE_KEY", "?"), env[2]];
-    refused(&["--azure-container", "box"], &odd, "AZURE_STORAGE_KEY is not a key");
 }
 
 #[test]

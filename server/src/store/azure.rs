@@ -16,6 +16,7 @@ use reqwest::{Method, Url};
 use windlass_core::map::Map;
 use windlass_core::protocol::{Grant, ListedPart, Provider};
 
+use super::delegation::Access;
 use super::http::{Call, Http, JOIN, header};
 use super::sas::Account;
 use super::{
@@ -32,7 +33,7 @@ const DIGITS: usize = 5;
 /// The parameters of Put Block List.
 const BLOCK_LIST: &[(&str, &str)] = &[("comp", "blocklist")];
 
-/// A container and the account's key.
+/// A container, and what allows to use it.
 #[derive(Debug, Clone)]
 pub(crate) struct AzureStore {
     http: Http,
@@ -41,7 +42,7 @@ pub(crate) struct AzureStore {
     /// As browsers reach it.
     outside: Url,
     container: String,
-    account: Account,
+    access: Access,
     grant: Duration,
 }
 
@@ -54,11 +55,19 @@ impl AzureStore {
         grant: Duration,
     ) -> std::result::Result<Self, ConfigError> {
         let http = Http::new(&inside)?;
-        Ok(Self { http, inside, outside, container, account, grant })
+        let access = Access::new(account, &inside, &http)?;
+        Ok(Self { http, inside, outside, container, access, grant })
     }
 
-    /// A signed URL of a blob, with these parameters.
-    fn url(&self, at: &Url, key: &str, query: &[(&str, &str)], permissions: &str, lifetime: Duration) -> Url {
+    /// Fetches what is needed to sign, where that is not at hand from the start, and keeps it fresh.
+    pub(crate) async fn begin(&self) {
+        if let Access::Identity(delegation) = &self.access {
+            delegation.begin().await;
+        }
+    }
+
+    /// The URL of a blob, with these parameters.
+    fn url(&self, at: &Url, key: &str, query: &[(&str, &str)]) -> Url {
         let mut url = at.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push(&self.container).extend(key.split('/'));
@@ -66,11 +75,25 @@ impl AzureStore {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.account.sign(url, &self.container, key, permissions, Timestamp::now(), lifetime)
+        url
     }
 
-    fn own(&self, key: &str, query: &[(&str, &str)], permissions: &str) -> Url {
-        self.url(&self.inside, key, query, permissions, OWN)
+    /// A call of the server's own, with what allows it, and where it goes.
+    fn own<'a>(
+        &self,
+        mut call: Call<'a>,
+        key: &str,
+        query: &[(&str, &str)],
+        permissions: &str,
+    ) -> Result<(Call<'a>, Url)> {
+        let mut url = self.url(&self.inside, key, query);
+        match &self.access {
+            Access::Key(signer) => {
+                url = signer.sign(url, &self.container, key, permissions, Timestamp::now(), OWN);
+            }
+            Access::Identity(delegation) => call.headers.extend(delegation.headers()?),
+        }
+        Ok((call, url))
     }
 
     fn grant(
@@ -81,15 +104,17 @@ impl AzureStore {
         headers: Map<String, String>,
         until: u64,
     ) -> Result<Grant> {
-        put_grant(number, headers, until, self.grant, |left| {
-            Ok(self.url(&self.outside, key, query, "w", left))
+        let (signer, now) = (self.access.signer()?, Timestamp::now());
+        put_grant(number, headers, until, self.grant.min(signer.left(now)), |left| {
+            Ok(signer.sign(self.url(&self.outside, key, query), &self.container, key, "w", now, left))
         })
     }
 
     /// Get Block List: all blocks of a blob, or `None` where there are none and no blob either.
     async fn blocks(&self, key: &str) -> Result<Option<String>> {
-        let url = self.own(key, &[("comp", "blocklist"), ("blocklisttype", "all")], "r");
-        match self.http.text(Call::new(Method::GET), url).await {
+        let query = [("comp", "blocklist"), ("blocklisttype", "all")];
+        let (call, url) = self.own(Call::new(Method::GET), key, &query, "r")?;
+        match self.http.text(call, url).await {
             Err(StoreError::Gone) => Ok(None),
             answer => answer.map(Some),
         }
@@ -100,7 +125,8 @@ impl AzureStore {
     async fn displace(&self, key: &str) -> Result<Option<String>> {
         let mut call = Call { body: Some(block_list(std::iter::empty())), ..Call::new(Method::PUT) };
         call.headers.push(("if-none-match", "*".to_owned()));
-        let response = self.http.send(&call, self.own(key, BLOCK_LIST, "w")).await?;
+        let (call, url) = self.own(call, key, BLOCK_LIST, "w")?;
+        let response = self.http.send(&call, url).await?;
         let status = response.status();
         if matches!(status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) {
             return Ok(None);
@@ -170,7 +196,8 @@ impl Store for AzureStore {
         if !upload.content_type.is_empty() {
             call.headers.push(("x-ms-blob-content-type", upload.content_type.to_owned()));
         }
-        self.http.text(call, self.own(upload.key, BLOCK_LIST, "w")).await.map(drop)
+        let (call, url) = self.own(call, upload.key, BLOCK_LIST, "w")?;
+        self.http.text(call, url).await.map(drop)
     }
 
     /// Blocks cannot be deleted, but what takes their place can.
@@ -188,7 +215,8 @@ impl Store for AzureStore {
         let Some(etag) = etag else { return Ok(()) };
         let mut call = Call::new(Method::DELETE);
         call.headers.push(("if-match", etag));
-        let status = self.http.send(&call, self.own(upload.key, &[], "d")).await?.status();
+        let (call, url) = self.own(call, upload.key, &[], "d")?;
+        let status = self.http.send(&call, url).await?.status();
         // Gone already, or something else by now: it is not ours to delete any more.
         let is_over = matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED);
         if status.is_success() || is_over { Ok(()) } else { Err(StoreError::from_answer(status, "")) }
@@ -200,15 +228,18 @@ impl Store for AzureStore {
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
-        self.http.head(self.own(key, &[], "r")).await
+        let (call, url) = self.own(Call::new(Method::HEAD), key, &[], "r")?;
+        self.http.head_by(&call, url).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
-        Ok(self.url(&self.outside, key, &[("rscd", disposition)], "r", lifetime))
+        let url = self.url(&self.outside, key, &[("rscd", disposition)]);
+        Ok(self.access.signer()?.sign(url, &self.container, key, "r", Timestamp::now(), lifetime))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        freed(self.http.text(Call::new(Method::DELETE), self.own(key, &[], "d")).await)
+        let (call, url) = self.own(Call::new(Method::DELETE), key, &[], "d")?;
+        freed(self.http.text(call, url).await)
     }
 }
 

@@ -4,6 +4,8 @@
 //! `core/src/provider`, and its words on the command line; nothing else knows which store it is.
 
 mod azure;
+mod delegation;
+mod entra;
 mod error;
 mod form;
 mod gcs;
@@ -24,6 +26,7 @@ use windlass_core::protocol::{Grant, ListedPart, Provider, SecretUrl};
 use crate::time::{millis, now_ms};
 
 pub(crate) use azure::AzureStore;
+pub use entra::Identity;
 pub(crate) use error::StoreError;
 pub(crate) use form::{Form, Keys, Policy};
 pub(crate) use gcs::GcsStore;

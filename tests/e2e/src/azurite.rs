@@ -1,5 +1,6 @@
 //! Azurite, Microsoft's own emulator of Azure Storage, as a store. Started once for a run, spoken to by an account SAS.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,6 +11,7 @@ use reqwest::{Method, Response, Url};
 use sha2::Sha256;
 use tempfile::TempDir;
 
+use crate::entra::Entra;
 use crate::http;
 use crate::proc::{Proc, command, env_path, free_port};
 
@@ -33,14 +35,26 @@ const CORS: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><StorageServicePro
 pub(crate) struct Azurite {
     /// The account's URL.
     pub endpoint: String,
+    /// Who gives tokens for it, and the certificate that it shows, where it takes tokens.
+    pub identity: Option<(Entra, PathBuf)>,
+    /// What speaks to it, and takes its certificate.
+    pub http: reqwest::Client,
     proc: Proc,
-    http: reqwest::Client,
     _dir: TempDir,
 }
 
 impl Azurite {
     /// Starts it and makes the container that pages of any origin may write to.
     pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// One that takes tokens of an identity, which it does over TLS only, with a certificate that nobody has signed.
+    pub(crate) async fn start_secure() -> Result<Self> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(is_secure: bool) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("windlass-e2e-azurite-").tempdir()?;
         let port = free_port().await?;
         let mut start = command("node", dir.path());
@@ -48,10 +62,21 @@ impl Azurite {
         start.arg("--location").arg(dir.path());
         start.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
         start.args(["--silent", "--disableTelemetry"]).env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:{KEY}"));
+        let (mut http, mut identity) = (http::client(), None);
+        if is_secure {
+            let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+            let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+            std::fs::write(&cert, pem("CERTIFICATE", own.cert.der()))?;
+            std::fs::write(&key, pem("PRIVATE KEY", &own.signing_key.serialize_der()))?;
+            start.arg("--cert").arg(&cert).arg("--key").arg(&key).args(["--oauth", "basic"]);
+            http = http::client_that_takes(own.cert.der())?;
+            identity = Some((Entra::start().await?, cert));
+        }
         let mut proc = Proc::spawn("Azurite", start)?;
         proc.wait_port(port, Duration::from_secs(60)).await?;
-        let endpoint = format!("http://127.0.0.1:{port}/{ACCOUNT}");
-        let store = Self { endpoint, proc, http: http::client(), _dir: dir };
+        let scheme = if is_secure { "https" } else { "http" };
+        let endpoint = format!("{scheme}://127.0.0.1:{port}/{ACCOUNT}");
+        let store = Self { endpoint, identity, http, proc, _dir: dir };
         store.ask(Method::PUT, &format!("/{CONTAINER}?restype=container"), "").await?;
         store.allow_all().await?;
         Ok(store)
@@ -103,6 +128,13 @@ impl Azurite {
     pub(crate) fn printed(&self) -> Vec<String> {
         self.proc.printed()
     }
+}
+
+/// The text form (RFC 7468) of a certificate or key.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// "Create an account SAS": everything, for an hour.

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use anyhow::Result;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use reqwest::Client;
+use reqwest::{Certificate, Client};
 use tokio::time::{Sleep, sleep};
 
 /// Within this time a store on this machine has answered, if it answers before it has read the body.
@@ -19,7 +20,14 @@ pub(crate) fn client() -> Client {
     plain.build().expect("a client that looks for no certificates has nothing to miss")
 }
 
-/// Nothing here speaks TLS, but reqwest and thirtyfour refuse to start before one is chosen.
+/// One that speaks to whoever shows this certificate, and nobody else over TLS.
+pub(crate) fn client_that_takes(certificate: &[u8]) -> Result<Client> {
+    choose_tls();
+    let certificate = Certificate::from_der(certificate)?;
+    Ok(Client::builder().no_proxy().tls_certs_only([certificate]).build()?)
+}
+
+/// Little here speaks TLS, but reqwest and thirtyfour refuse to start before one is chosen.
 pub(crate) fn choose_tls() {
     // The second choice in a process is refused, and equal to the first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -43,7 +51,7 @@ impl Body for Patient {
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
         if self.bytes.is_some() {
             ready!(self.pause.as_mut().poll(cx));
         }

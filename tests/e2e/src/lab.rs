@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::azurite::Azurite;
 use crate::engines::{Engine, Session};
 use crate::files::Files;
-use crate::stores::Stores;
+use crate::stores::{Store, Stores};
 
 /// The run.
 #[derive(Debug)]
@@ -77,6 +77,14 @@ impl Lab {
     /// The one `Azurite` of the run.
     pub(crate) async fn azurite(&self) -> Result<&Azurite> {
         self.stores.azurite().await
+    }
+
+    /// The `Azurite` that a world with this store signs for.
+    pub(crate) async fn azurite_of(&self, store: Store) -> Result<&Azurite> {
+        match store {
+            Store::AzuriteByToken => self.stores.secure_azurite().await,
+            _ => self.stores.azurite().await,
+        }
     }
 
     /// Closes the browsers; everything else ends by being dropped.

@@ -10,6 +10,7 @@ mod check;
 mod companion;
 mod cx;
 mod engines;
+mod entra;
 mod files;
 mod garage;
 mod gcs;

@@ -29,6 +29,8 @@ pub(crate) enum Store {
     Garage,
     /// To Azurite, straight.
     Azurite,
+    /// To one that takes an identity's tokens and lends it a key to sign with.
+    AzuriteByToken,
     /// To the adapter from Google's dialect before `LocalStack`, straight.
     Gcs,
     /// To one before Ceph.
@@ -41,12 +43,13 @@ pub(crate) enum Store {
 
 impl Store {
     /// All of them, as tables show them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Embedded,
         Self::LocalStack,
         Self::Ceph,
         Self::Garage,
         Self::Azurite,
+        Self::AzuriteByToken,
         Self::Gcs,
         Self::GcsOnCeph,
         Self::GcsOnGarage,
@@ -61,6 +64,7 @@ impl Store {
             Self::Ceph => "Ceph RGW",
             Self::Garage => "Garage",
             Self::Azurite => "Azurite",
+            Self::AzuriteByToken => "Azurite, user delegation",
             Self::Gcs => "GCS adapter on LocalStack",
             Self::GcsOnCeph => "GCS adapter on Ceph",
             Self::GcsOnGarage => "GCS adapter on Garage",
@@ -98,6 +102,7 @@ pub(crate) struct Stores {
     ceph: OnceCell<Ceph>,
     garage: OnceCell<Garage>,
     azurite: OnceCell<Azurite>,
+    secure_azurite: OnceCell<Azurite>,
     adapters: [OnceCell<Gcs>; 3],
     emulator: OnceCell<GcsEmulator>,
     /// Where the engines that hold much put it.
@@ -114,6 +119,7 @@ impl Stores {
             ceph: OnceCell::new(),
             garage: OnceCell::new(),
             azurite: OnceCell::new(),
+            secure_azurite: OnceCell::new(),
             adapters: Default::default(),
             emulator: OnceCell::new(),
             scratch,
@@ -158,6 +164,11 @@ impl Stores {
     /// The one Azurite.
     pub(crate) async fn azurite(&self) -> Result<&Azurite> {
         self.once(&self.azurite, Store::Azurite, Azurite::start()).await
+    }
+
+    /// The one Azurite that takes tokens.
+    pub(crate) async fn secure_azurite(&self) -> Result<&Azurite> {
+        self.once(&self.secure_azurite, Store::AzuriteByToken, Azurite::start_secure()).await
     }
 
     /// The one emulator of Google's JSON API.
@@ -210,6 +221,7 @@ impl Stores {
         match store.engine() {
             Store::LocalStack => self.localstack.get().map(LocalStack::printed).unwrap_or_default(),
             Store::Azurite => self.azurite.get().map(Azurite::printed).unwrap_or_default(),
+            Store::AzuriteByToken => self.secure_azurite.get().map(Azurite::printed).unwrap_or_default(),
             Store::GcsEmulator => self.emulator.get().map(GcsEmulator::printed).unwrap_or_default(),
             Store::Ceph => match self.ceph.get() {
                 Some(ceph) => ceph.printed().await,

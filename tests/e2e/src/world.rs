@@ -238,6 +238,14 @@ async fn sign_for(server: &mut Command, lab: &Lab, options: Options, proxy: &Pro
             server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
             server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).env("AZURE_STORAGE_KEY", azurite::KEY);
         }
+        Store::AzuriteByToken => {
+            let store = lab.stores.secure_azurite().await?;
+            let (entra, certificate) = store.identity.as_ref().context("it takes no tokens")?;
+            server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
+            server.args(["--azure-credentials", "client-secret"]);
+            server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).envs(entra.environment());
+            server.env("SSL_CERT_FILE", certificate);
+        }
         Store::Gcs | Store::GcsOnCeph | Store::GcsOnGarage => {
             let store = lab.stores.adapter(options.store).await?;
             server.args(["--gcs-endpoint", &store.endpoint, "--gcs-bucket", BUCKET]);

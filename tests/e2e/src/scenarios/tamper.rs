@@ -23,7 +23,7 @@ const STORES: [Store; 6] =
     [Store::Embedded, Store::LocalStack, Store::Ceph, Store::Garage, Store::Azurite, Store::Gcs];
 
 /// The part that a grant of the table is for.
-const PART: u64 = 5 * MIB;
+pub(super) const PART: u64 = 5 * MIB;
 
 /// The shortest life of a grant that the server can be told to give.
 const SHORTEST: Duration = Duration::from_mins(1);
@@ -183,13 +183,13 @@ pub(crate) async fn table(cx: &Cx<'_>) -> Result<()> {
 }
 
 /// A grant for the first part of a new upload.
-struct Signed {
-    id: Value,
-    url: Url,
+pub(super) struct Signed {
+    pub(super) id: Value,
+    pub(super) url: Url,
     headers: Value,
 }
 
-async fn signed(world: &World) -> Result<Signed> {
+pub(super) async fn signed(world: &World) -> Result<Signed> {
     let file = json!({ "ref": "1", "name": "tampered.bin", "size": 2 * PART + 1 });
     let created = call(world, "create", json!({ "files": [file] })).await?;
     let id = created["uploads"][0]["id"].clone();
@@ -232,7 +232,7 @@ async fn send(world: &World, signed: Signed, change: Change) -> Result<Answer> {
 }
 
 /// Changes one parameter of a URL, which must be there.
-fn edit(url: &mut Url, name: &str, change: impl Fn(&str) -> String) -> Result<()> {
+pub(super) fn edit(url: &mut Url, name: &str, change: impl Fn(&str) -> String) -> Result<()> {
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     if !pairs.iter().any(|(key, _)| key == name) {
         bail!("the URL has no {name}");
@@ -260,7 +260,7 @@ fn sign_otherwise(url: &mut Url) -> Result<()> {
 }
 
 /// Another signature of the same form.
-fn flip(signature: &str) -> String {
+pub(super) fn flip(signature: &str) -> String {
     let first = if signature.starts_with('0') { "1" } else { "0" };
     format!("{first}{}", signature.get(1..).unwrap_or_default())
 }
@@ -294,7 +294,7 @@ pub(crate) async fn told_or_not(cx: &Cx<'_>, store: Store) -> Result<()> {
 }
 
 /// Sends a file with changed grants: the code that it fails with, and how often the page had grants signed.
-async fn refused(cx: &Cx<'_>, store: Store, limit: Duration) -> Result<(String, usize)> {
+pub(super) async fn refused(cx: &Cx<'_>, store: Store, limit: Duration) -> Result<(String, usize)> {
     let file = cx.lab.files.shared("tampered grants.bin", 12 * MIB).await?;
     let (world, page) = cx.start_with(Options { store, ..Options::default() }).await?;
     world.front.set_rule(rules::call_edited("sign", with_other_signatures));
