@@ -1,6 +1,9 @@
 //! Public keys of an issuer (RFC 7517), kept for a while, and looked up anew when a token names one that is not known.
+//!
+//! Who signs in with a key that is known waits for nobody: a look that is due is taken meanwhile, and an issuer that hangs
+//! holds up only those who bring a key that nobody has seen.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
@@ -8,7 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 
 use super::Denied;
 use crate::config::ConfigError;
@@ -17,19 +21,29 @@ use crate::outside::{self, Broken};
 /// How long keys are taken without a look.
 const FRESH: Duration = Duration::from_mins(10);
 
+/// After so long without a look, a key may have been taken back: the first who comes waits for one.
+const STALE: Duration = Duration::from_mins(20);
+
 /// Between two looks at least: tokens that name unknown keys are no way to keep the issuer busy.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// Until the issuer must have answered.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer at most.
 const MOST_BYTES: usize = 512 * 1024;
 
 /// The keys at a URL.
 pub(super) struct Jwks {
+    issuer: Arc<Issuer>,
+    /// One look at a time.
+    looking: Arc<Mutex<()>>,
+}
+
+struct Issuer {
     http: Client,
     url: Url,
     held: RwLock<Held>,
-    /// One look at a time.
-    looking: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -55,27 +69,45 @@ struct Document {
 impl Jwks {
     pub(super) fn new(url: Url) -> Result<Self, ConfigError> {
         let http = outside::client(&url)?;
-        Ok(Self { http, url, held: RwLock::default(), looking: Mutex::default() })
+        let issuer = Arc::new(Issuer { http, url, held: RwLock::default() });
+        Ok(Self { issuer, looking: Arc::default() })
     }
 
     /// The key of this id, or the only one for a token that names none.
     pub(super) async fn find(&self, id: Option<&str>) -> Result<(Algorithm, DecodingKey), Denied> {
-        if let Some(found) = self.read(|held| held.fresh().then(|| held.key(id)).flatten()) {
+        let issuer = &self.issuer;
+        // An old key is better than none: the issuer may not be there.
+        if let Some(found) = issuer.read(|held| held.key(id).filter(|_| !held.is_stale())) {
+            if issuer.read(|held| held.needs_look(id))
+                && let Ok(turn) = Arc::clone(&self.looking).try_lock_owned()
+            {
+                self.look(turn);
+            }
             return Ok(found);
         }
-        let looking = self.looking.lock().await;
-        if self.read(|held| held.needs_look(id)) {
-            self.look().await;
+        let turn = Arc::clone(&self.looking).lock_owned().await;
+        if issuer.read(|held| held.needs_look(id)) {
+            // If it panicked there is nothing new, which is seen below.
+            let _ = self.look(turn).await;
         }
-        drop(looking);
-        // An old key is better than none when the issuer cannot be reached.
-        self.read(|held| match held.key(id) {
+        issuer.read(|held| match held.key(id) {
             Some(found) => Ok(found),
             None if held.fetched.is_some() => Err(Denied::Refused("the token's key is not known")),
             None => Err(Denied::Unavailable),
         })
     }
 
+    /// Looks, whoever waits for it or goes away meanwhile.
+    fn look(&self, turn: OwnedMutexGuard<()>) -> JoinHandle<()> {
+        let issuer = Arc::clone(&self.issuer);
+        tokio::spawn(async move {
+            issuer.look().await;
+            drop(turn);
+        })
+    }
+}
+
+impl Issuer {
     fn read<T>(&self, read: impl FnOnce(&Held) -> T) -> T {
         read(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -95,7 +127,8 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Result<Vec<Key>, Broken> {
-        let (status, body) = outside::answer(self.http.get(self.url.clone()), MOST_BYTES).await?;
+        let (status, body) =
+            outside::answer(self.http.get(self.url.clone()).timeout(PATIENCE), MOST_BYTES).await?;
         if !status.is_success() {
             return Err(Broken(format!("the answer is {}", status.as_u16())));
         }
@@ -112,6 +145,10 @@ impl Jwks {
 impl Held {
     fn fresh(&self) -> bool {
         self.fetched.is_some_and(|at| at.elapsed() < FRESH)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.tried.is_none_or(|at| at.elapsed() >= STALE)
     }
 
     fn needs_look(&self, id: Option<&str>) -> bool {
@@ -145,5 +182,40 @@ impl Key {
             return None;
         }
         Some(Self { id: common.key_id.clone(), algorithm, checks: DecodingKey::from_jwk(&jwk).ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_issuer_that_hangs_holds_up_nobody_whose_key_is_known() {
+        // It takes connections and never says a word.
+        let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", hanging.local_addr().unwrap()).parse().unwrap();
+        let jwks = Jwks::new(url).unwrap();
+        let checks = DecodingKey::from_secret(b"x");
+        let key = Key { id: Some("known".to_owned()), algorithm: Algorithm::ES256, checks };
+        let before = Instant::now().checked_sub(FRESH);
+        *jwks.issuer.held.write().unwrap() = Held { keys: vec![key], fetched: before, tried: before };
+
+        let began = Instant::now();
+        for _ in 0..3 {
+            assert!(jwks.find(Some("known")).await.is_ok());
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        // Somebody is looking; who brings another key waits for what comes of it, and no longer.
+        assert!(jwks.looking.try_lock().is_err());
+        let refused = jwks.find(Some("unknown")).await;
+        assert!(matches!(refused, Err(Denied::Refused(_))));
+        let took = began.elapsed();
+        assert!((PATIENCE..PATIENCE + Duration::from_secs(2)).contains(&took), "{took:?}");
+        // And for a while nobody looks again.
+        assert!(matches!(jwks.find(Some("unknown")).await, Err(Denied::Refused(_))));
+        assert!(jwks.find(Some("known")).await.is_ok() && jwks.looking.try_lock().is_ok());
+        assert!(began.elapsed() < took + Duration::from_secs(1));
     }
 }
