@@ -1,7 +1,9 @@
 //! Tells the app's server what is done, signed as the Standard Webhooks specification has it.
 //!
 //! The same object always has the same `webhook-id`, also when it is told twice, so that the other side can tell what it
-//! knows already. What waits for another try is in this process alone, and gets one more when it stops.
+//! knows already; and what is on its way, or was delivered lately, is not told again. What waits for another try is in this process alone, and gets one more when it stops.
+
+mod known;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use self::known::Known;
 use crate::config::ConfigError;
 use crate::digest::hmac;
 use crate::metrics::Metrics;
@@ -109,6 +112,7 @@ struct Sender {
     secret: WebhookSecret,
     at_once: Semaphore,
     metrics: Arc<Metrics>,
+    known: Known,
 }
 
 struct Event {
@@ -120,7 +124,8 @@ impl Webhooks {
     pub(crate) fn new(to: Webhook, secret: &Secret, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
         let Webhook { url, secret: key } = to;
         let at_once = Semaphore::new(AT_ONCE);
-        let sender = Sender { http: outside::client(&url)?, url, secret: key, at_once, metrics };
+        let (http, known) = (outside::client(&url)?, Known::default());
+        let sender = Sender { http, url, secret: key, at_once, metrics, known };
         Ok(Self {
             sender: Arc::new(sender),
             ids: secret.derive("windlass webhook ids"),
@@ -131,16 +136,24 @@ impl Webhooks {
 
     /// Tells that an object is done. Returns at once.
     pub(crate) fn completed(&self, object: &Completed<'_>) {
-        let event = Event { id: self.id_of(object.key), body: body(object).to_string() };
+        let id = self.id_of(object.key);
+        if !self.sender.known.begin(&id) {
+            return;
+        }
+        let event = Event { id, body: body(object).to_string() };
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         if tasks.len() >= MOST {
             tracing::error!("webhook {}: too many wait already; it is not sent", event.id);
             self.sender.metrics.webhook("given-up");
+            self.sender.known.end(&event.id, false);
             return;
         }
         let (sender, stop) = (Arc::clone(&self.sender), self.stop.subscribe());
-        tasks.spawn(async move { sender.deliver(&event, stop).await });
+        tasks.spawn(async move {
+            let is_delivered = sender.deliver(&event, stop).await;
+            sender.known.end(&event.id, is_delivered);
+        });
     }
 
     /// Gives what waits one last try, and returns when that is over.
@@ -178,7 +191,8 @@ enum Tried {
 }
 
 impl Sender {
-    async fn deliver(&self, event: &Event, mut stop: watch::Receiver<bool>) {
+    /// Whether it has arrived in the end.
+    async fn deliver(&self, event: &Event, mut stop: watch::Receiver<bool>) -> bool {
         for pause in PAUSES {
             let is_last = tokio::select! {
                 () = tokio::time::sleep(with_chance(pause)) => false,
@@ -186,7 +200,10 @@ impl Sender {
                 _ = stop.wait_for(|stop| *stop), if !pause.is_zero() => true,
             };
             match self.send(event).await {
-                Tried::Delivered => return self.metrics.webhook("delivered"),
+                Tried::Delivered => {
+                    self.metrics.webhook("delivered");
+                    return true;
+                }
                 Tried::Unwanted => break,
                 Tried::Failed(Broken(why)) => {
                     self.metrics.webhook("failed");
@@ -199,6 +216,7 @@ impl Sender {
         }
         self.metrics.webhook("given-up");
         tracing::error!("webhook {}: it is not delivered, and not tried again", event.id);
+        false
     }
 
     async fn send(&self, event: &Event) -> Tried {
