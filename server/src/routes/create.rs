@@ -42,9 +42,9 @@ pub(super) async fn create(
 }
 
 async fn start(
-    backend: &Backend,
+    backend: &Arc<Backend>,
     caller: &Caller,
-    forms: &Forms,
+    forms: &Arc<Forms>,
     file: &NewFile,
 ) -> Result<CreateOutcome, Problem> {
     let Some(size) = file.size else {
@@ -73,13 +73,28 @@ async fn start(
     };
     let mut parts = Vec::new();
     if size <= SINGLE {
-        parts.push(forms.grant(backend, &upload).map_err(|error| refused(&error))?);
+        let signed = grant(backend, forms, upload).await?;
+        upload = signed.0;
+        parts.push(signed.1);
         backend.metrics.signed(1);
     } else {
         let created = backend.store.create(&upload.key, &upload.content_type).await;
         upload.store_id = Some(created.map_err(|error| refused(&error))?);
     }
     outcome(backend, upload, parts)
+}
+
+/// The one grant of a small file. Google's signatures take a millisecond each, and other requests should not wait for a
+/// thousand.
+async fn grant(
+    backend: &Arc<Backend>,
+    forms: &Arc<Forms>,
+    upload: Upload,
+) -> Result<(Upload, Grant), Problem> {
+    let (backend, forms) = (Arc::clone(backend), Arc::clone(forms));
+    let sign = move || forms.grant(&backend, &upload).map(|grant| (upload, grant));
+    let signed = tokio::task::spawn_blocking(sign).await.map_err(|_| problem::internal())?;
+    signed.map_err(|error| refused(&error))
 }
 
 /// Without a part size: the page knows its line and what is on the way, and chooses within the limits.
