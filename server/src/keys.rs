@@ -23,6 +23,12 @@ pub(crate) const LONGEST: usize = 80;
 /// Bytes of a safe name for which a template has to leave room.
 const SHORTEST: usize = 24;
 
+/// Bytes of the page's folders in a key at most.
+const LONGEST_PATH: usize = 512;
+
+/// Bytes of them for which a template has to leave room.
+const SHORTEST_PATH: usize = 32;
+
 /// Bytes of a user in a key at most.
 const LONGEST_USER: usize = 64;
 
@@ -44,6 +50,16 @@ pub struct KeyTemplate {
     pieces: Vec<Piece>,
     /// Bytes that are left for the name.
     name_room: usize,
+    /// Bytes that are left for the page's folders.
+    path_room: usize,
+}
+
+/// The file that a key is for, as its page describes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Described<'a> {
+    pub(crate) name: &'a str,
+    /// Where it lay in a folder that somebody chose, with its name; may be empty.
+    pub(crate) path: &'a str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +68,8 @@ enum Piece {
     Text(String),
     User,
     Date(&'static str),
+    /// The page's folders, each with the slash after it.
+    Path,
     Id,
     Name,
 }
@@ -64,13 +82,14 @@ impl Piece {
             "year" => Some(Self::Date("%Y")),
             "month" => Some(Self::Date("%m")),
             "day" => Some(Self::Date("%d")),
+            "path" => Some(Self::Path),
             "id" => Some(Self::Id),
             "name" => Some(Self::Name),
             _ => None,
         }
     }
 
-    /// Bytes at most, but for the name.
+    /// Bytes at most, but for the path and the name.
     fn longest(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -79,7 +98,7 @@ impl Piece {
             Self::Date("%Y") => 4,
             Self::Date(_) => 2,
             Self::Id => RANDOM,
-            Self::Name => 0,
+            Self::Path | Self::Name => 0,
         }
     }
 }
@@ -87,7 +106,8 @@ impl Piece {
 impl Default for KeyTemplate {
     /// `{id}/{name}`.
     fn default() -> Self {
-        Self { pieces: vec![Piece::Id, Piece::Text("/".to_owned()), Piece::Name], name_room: LONGEST }
+        let pieces = vec![Piece::Id, Piece::Text("/".to_owned()), Piece::Name];
+        Self { pieces, name_room: LONGEST, path_room: 0 }
     }
 }
 
@@ -104,8 +124,8 @@ impl fmt::Display for TemplateError {
 impl std::error::Error for TemplateError {}
 
 impl KeyTemplate {
-    /// Reads a template of folders and placeholders (`{user}`, `{date}`, `{year}`, `{month}`, `{day}`, `{id}`, `{name}`) whose
-    /// keys have `longest` bytes at most.
+    /// Reads a template of folders and placeholders (`{user}`, `{date}`, `{year}`, `{month}`, `{day}`, `{path}`, `{id}`,
+    /// `{name}`) whose keys have `longest` bytes at most.
     pub fn parse(text: &str, longest: usize) -> Result<Self, TemplateError> {
         let wrong = |why: &str| Err(TemplateError(why.to_owned()));
         let pieces = pieces(text)?;
@@ -115,21 +135,32 @@ impl KeyTemplate {
                 "it needs {id} once, which keeps two files of one name apart, and {name} at most once",
             );
         }
-        if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        let segments = || text.split('/');
+        let is_last = segments().next_back().is_some_and(|last| last.contains("{path}"));
+        let joined = segments().any(|one| one.contains("{path}") && one != "{path}");
+        if is_last || joined || count(&Piece::Path) > 1 {
+            return wrong("{path} stands in it once at most, as a folder of its own and not at the end");
+        }
+        if segments().any(|segment| matches!(segment, "" | "." | "..")) {
             return wrong("it has a folder without a name, or one that is called . or ..");
         }
         let fixed: usize = pieces.iter().map(Piece::longest).sum();
-        let needed = fixed + if count(&Piece::Name) > 0 { SHORTEST } else { 0 };
+        let least = |piece: &Piece, bytes| if count(piece) > 0 { bytes } else { 0 };
+        let path_least = least(&Piece::Path, SHORTEST_PATH);
+        let needed = fixed + path_least + least(&Piece::Name, SHORTEST);
         if needed > longest {
             return wrong(&format!("its keys could have {needed} bytes, and the store takes {longest}"));
         }
-        Ok(Self { name_room: (longest - fixed).min(LONGEST), pieces })
+        let name_room = (longest - fixed - path_least).min(LONGEST);
+        let path_room = (longest - fixed - least(&Piece::Name, name_room)).min(LONGEST_PATH);
+        let path_room = least(&Piece::Path, path_room);
+        Ok(Self { pieces, name_room, path_room })
     }
 
-    /// A new key for a file of this name.
+    /// A new key for a file.
     pub(crate) fn new_key(
         &self,
-        name: &str,
+        file: Described<'_>,
         user: Option<&str>,
         now: Timestamp,
         batch: &Batch,
@@ -140,8 +171,9 @@ impl KeyTemplate {
                 Piece::Text(text) => key.push_str(text),
                 Piece::User => key.push_str(&safe_user(user.unwrap_or_default())),
                 Piece::Date(format) => key.push_str(&now.strftime(format).to_string()),
+                Piece::Path => key.push_str(&folders(file.path, self.path_room)),
                 Piece::Id => key.push_str(&batch.id()?),
-                Piece::Name => key.push_str(&safe_name(name, self.name_room)),
+                Piece::Name => key.push_str(&safe_name(file.name, self.name_room)),
             }
         }
         Ok(key)
@@ -172,6 +204,11 @@ fn fits(pieces: &[Piece], key: &str) -> bool {
         Piece::Text(text) => key.strip_prefix(text.as_str()).is_some_and(|key| fits(rest, key)),
         Piece::Id => key.split_at_checked(RANDOM).is_some_and(|(id, key)| is_id(id) && fits(rest, key)),
         Piece::Date(_) => key.split_at_checked(piece.longest()).is_some_and(|(_, key)| fits(rest, key)),
+        // Any number of folders.
+        Piece::Path => {
+            let ends = key.match_indices('/').filter_map(|(at, _)| key.get(at + 1..));
+            std::iter::once(key).chain(ends).any(|key| fits(rest, key))
+        }
         // Of any length, within their folder.
         Piece::User | Piece::Name => {
             let folder = key.find('/').unwrap_or(key.len());
@@ -199,11 +236,12 @@ fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
         }
         let named = after.strip_prefix('{').and_then(|inside| inside.split_once('}'));
         let Some((piece, after)) = named.and_then(|(name, rest)| Some((Piece::named(name)?, rest))) else {
-            let why = "its placeholders are {user}, {date}, {year}, {month}, {day}, {id} and {name}";
+            let why = "its placeholders are {user}, {date}, {year}, {month}, {day}, {path}, {id} and {name}";
             return Err(TemplateError(why.to_owned()));
         };
+        // Without folders there is no slash after them either.
+        rest = if piece == Piece::Path { after.strip_prefix('/').unwrap_or(after) } else { after };
         pieces.push(piece);
-        rest = after;
     }
     Ok(pieces)
 }
@@ -251,16 +289,41 @@ fn safe_user(user: &str) -> String {
     format!("~{letters}")
 }
 
+/// The folders of a path without its last segment, made safe and each with a slash after it, in `longest` bytes: the deepest
+/// are left out where it is too long.
+fn folders(path: &str, longest: usize) -> String {
+    let mut folders = String::new();
+    let path = path.rsplit_once(['/', '\\']).map_or("", |(folders, _)| folders);
+    for folder in path.split(['/', '\\']).filter_map(|folder| safe_segment(folder, LONGEST)) {
+        if folders.len() + folder.len() + 1 > longest {
+            break;
+        }
+        folders.extend([&*folder, "/"]);
+    }
+    folders
+}
+
+/// A path as a page tells it, of safe names alone.
+pub(crate) fn safe_path(path: &str) -> String {
+    let segments: Vec<_> = path.split(['/', '\\']).filter_map(|one| safe_segment(one, usize::MAX)).collect();
+    segments.join("/")
+}
+
 /// The name without everything that could make it more than a name, in `longest` bytes.
 pub(crate) fn safe_name(name: &str, longest: usize) -> String {
     let last = name.rsplit(['/', '\\']).find(|component| !component.is_empty()).unwrap_or_default();
+    safe_segment(last, longest).unwrap_or_else(|| "file".to_owned())
+}
+
+/// The same of what has no slash; `None` where nothing is left.
+fn safe_segment(last: &str, longest: usize) -> Option<String> {
     let plain: String = last.chars().filter(|&char| !is_dangerous(char)).collect();
     let plain = plain.trim_start_matches(is_edge).trim_end_matches(is_edge);
     let short = shorten(plain, longest);
     if short.is_empty() {
-        return "file".to_owned();
+        return None;
     }
-    if is_device(&short) { format!("_{}", shorten(&short, longest - 1)) } else { short }
+    Some(if is_device(&short) { format!("_{}", shorten(&short, longest - 1)) } else { short })
 }
 
 /// Cuts at a character's border and keeps a short extension.

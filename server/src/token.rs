@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::Mac;
 use serde::{Deserialize, Serialize};
+use windlass_core::map::Map;
 use windlass_core::protocol::Method;
 
 use crate::secret::{Secret, keyed};
@@ -45,6 +46,12 @@ pub(crate) struct Upload {
     /// The file's name made safe, where somebody will want to know it; else empty.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
+    /// Where it lay in a folder that somebody chose, made safe, where somebody will want to know it; else empty.
+    #[serde(rename = "p", default, skip_serializing_if = "String::is_empty")]
+    pub(crate) path: String,
+    /// What the app wants told of the object, where somebody is told; else empty.
+    #[serde(rename = "m", default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) metadata: Map<String, String>,
 }
 
 impl Upload {
@@ -134,8 +141,7 @@ mod tests {
             size: 64 << 20,
             content_type: "video/mp4".to_owned(),
             expires_at: 1000,
-            owner: None,
-            name: String::new(),
+            ..Upload::default()
         }
     }
 
@@ -144,6 +150,16 @@ mod tests {
         let id = ids().seal(&upload()).unwrap();
         assert_eq!(ids().open(&id, 999), Ok(upload()));
         assert_eq!(ids().open(&id, 1000), Err(IdError::Expired));
+    }
+
+    #[test]
+    fn the_largest_upload_has_an_id_that_is_taken() {
+        let metadata = std::iter::once(("n".to_owned(), "m".repeat(500))).collect();
+        let (key, path) = ("ü".repeat(512), "p".repeat(500));
+        let (store_id, name) = (Some("s".repeat(300)), "n".repeat(80));
+        let owner = Some("o".repeat(22));
+        let large = Upload { key, store_id, owner, name, path, metadata, ..upload() };
+        assert_eq!(ids().open(&ids().seal(&large).unwrap(), 0), Ok(large));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use windlass_core::map::Map;
 
 use self::known::Known;
 use crate::config::ConfigError;
@@ -88,6 +89,8 @@ pub(crate) struct Completed<'a> {
     pub(crate) etag: Option<&'a str>,
     pub(crate) content_type: &'a str,
     pub(crate) name: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) metadata: &'a Map<String, String>,
     pub(crate) user: Option<&'a str>,
 }
 
@@ -174,11 +177,20 @@ impl Webhooks {
 }
 
 fn body(object: &Completed<'_>) -> Value {
-    let Completed { key, size, etag, content_type, name, user } = object;
+    let Completed { key, size, etag, content_type, name, path, metadata, user } = object;
     json!({
         "type": "upload.completed",
         "timestamp": Timestamp::now().to_string(),
-        "data": { "key": key, "size": size, "etag": etag, "contentType": content_type, "name": name, "user": user },
+        "data": {
+            "key": key,
+            "size": size,
+            "etag": etag,
+            "contentType": content_type,
+            "name": name,
+            "path": path,
+            "metadata": metadata,
+            "user": user,
+        },
     })
 }
 

@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use common::{MIB, Stand, bytes, file, id, plan, stand_with, tagged, untagged};
 use serde_json::Value;
 use windlass_core::protocol::NewFile;
-use windlass_server::{Config, Webhook, WebhookSecret};
+use windlass_server::{Config, KeyTemplate, Webhook, WebhookSecret};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -124,6 +124,51 @@ async fn a_finished_object_is_told_once_by_its_id() {
         );
         assert!(data["key"].as_str().unwrap().ends_with("/a b.txt") && data["user"].is_null(), "{event}");
     }
+}
+
+/// A file with a path and what the app wants kept.
+fn described(path: &str, metadata: &[(&str, &str)]) -> NewFile {
+    let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    NewFile { path: path.to_owned(), metadata: metadata.collect(), ..file("film.mp4", 3) }
+}
+
+#[tokio::test]
+async fn what_a_page_says_of_a_file_is_told_with_it() {
+    let app = App::answering(&[]).await;
+    let hook = app.hook.clone();
+    let stand = stand_with(|config| {
+        config.webhook = Some(hook);
+        config.policy.key_template = KeyTemplate::parse("up/{path}/{id}/{name}", 127).unwrap();
+    })
+    .await;
+    let film = described("holiday/../2026/film.mp4", &[("album", "7"), ("größe \"x\"", "")]);
+    let upload = stand.create(film).await;
+    assert!(upload.key.as_ref().unwrap().starts_with("up/holiday/2026/"), "{upload:?}");
+    assert!(stand.put(&upload.parts[0], b"abc".to_vec()).await.status().is_success());
+    assert!(stand.complete(id(&upload), 3, &untagged(1)).await.problem.is_none());
+    let event: Value = serde_json::from_str(&app.events(1).await[0].body).unwrap();
+    let data = &event["data"];
+    assert_eq!(data["path"], "holiday/2026/film.mp4");
+    assert_eq!(data["metadata"], serde_json::json!({ "album": "7", "größe \"x\"": "" }));
+
+    // As much as is taken, and a byte more.
+    let fits = 1024 - r#"["",{"a":""}]"#.len();
+    let answer = async |path: usize, value: usize| {
+        stand.create(described(&"p".repeat(path), &[("a", &*"v".repeat(value))])).await
+    };
+    let most = answer(100, fits - 100).await;
+    assert!(stand.sign(id(&most), &[(1, 3)]).await.problem.is_none());
+    let problem = answer(101, fits - 100).await.problem.unwrap();
+    assert_eq!((problem.status, problem.code.as_str()), (422, "bad-file"));
+    assert!(problem.detail.contains("1024 bytes"), "{problem:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_is_told_is_not_carried_along() {
+    let stand = stand_with(|_| {}).await;
+    let (plain, described) =
+        (stand.create(file("film.mp4", 3)).await, stand.create(described("a/film.mp4", &[("a", "b")])).await);
+    assert_eq!(id(&plain).len(), id(&described).len());
 }
 
 #[tokio::test]

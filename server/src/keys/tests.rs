@@ -89,7 +89,19 @@ fn parse(text: &str) -> Result<KeyTemplate, String> {
 /// A key of this template, made on 25 November 2026.
 fn key(template: &str, name: &str, user: Option<&str>) -> String {
     let now: Timestamp = "2026-11-25T23:59:59Z".parse().unwrap();
-    parse(template).unwrap().new_key(name, user, now, &Batch::new().unwrap()).unwrap()
+    let file = Described { name, path: "" };
+    parse(template).unwrap().new_key(file, user, now, &Batch::new().unwrap()).unwrap()
+}
+
+/// A key of `{path}/{id}/{name}` below `up`, up to its id.
+fn folders_of(path: &str) -> String {
+    let template = parse("up/{path}/{id}/{name}").unwrap();
+    let file = Described { name: "film.mp4", path };
+    let key = template.new_key(file, None, Timestamp::UNIX_EPOCH, &Batch::new().unwrap()).unwrap();
+    assert!(key.len() <= LONGEST_EMBEDDED && template.could_have_made(&key), "{key}");
+    let (folders, name) = key.rsplit_once('/').unwrap();
+    assert_eq!(name, "film.mp4");
+    folders[..folders.len() - RANDOM].to_owned()
 }
 
 #[test]
@@ -114,6 +126,11 @@ fn a_template_that_leads_elsewhere_or_nowhere_is_refused() {
         ("a//{id}", "a folder without a name"),
         ("../{id}", "called . or .."),
         ("a/./{id}", "called . or .."),
+        ("{path}-{id}", "{path} stands in it once"),
+        ("{id}/{path}", "{path} stands in it once"),
+        ("{path}", "needs {id} once"),
+        ("{path}/a/{path}/{id}", "{path} stands in it once"),
+        ("{path}//{id}", "a folder without a name"),
         ("{id}/{size}", "its placeholders are"),
         ("{id", "its placeholders are"),
         ("id}/{id}", "its placeholders are"),
@@ -128,6 +145,29 @@ fn a_template_that_leads_elsewhere_or_nowhere_is_refused() {
         parse(&format!("{}/{{id}}/{{name}}", "x".repeat(90))).unwrap_err().contains("the store takes 127")
     );
     assert!(KeyTemplate::parse(&format!("{}/{{id}}/{{name}}", "x".repeat(90)), LONGEST_ELSEWHERE).is_ok());
+}
+
+#[test]
+fn folders_of_a_page_are_folders_and_nothing_else() {
+    for (path, folders) in [
+        ("", "up/"),
+        ("film.mp4", "up/"),
+        ("holiday/film.mp4", "up/holiday/"),
+        ("holiday/2026/film.mp4", "up/holiday/2026/"),
+        ("C:\\holi day\\film.mp4", "up/C/holi day/"),
+        ("/../.././a//b/./film.mp4", "up/a/b/"),
+        (".git/nul/..hidden/x", "up/git/_nul/hidden/"),
+        ("???/\u{202e}/a/x", "up/a/"),
+        ("a/", "up/a/"),
+    ] {
+        assert_eq!(folders_of(path), folders, "{path}");
+    }
+    // What does not fit is left out from the deepest on.
+    assert_eq!(folders_of(&format!("a/{}/x", "b".repeat(200))), "up/a/");
+    assert!(folders_of(&"folder/".repeat(200)).len() <= "up/".len() + LONGEST_EMBEDDED);
+    assert_eq!(safe_path("/../holi\u{202e}day\\./film.mp4"), "holiday/film.mp4");
+    let sentence = parse(&format!("{}/{{path}}/{{id}}/{{name}}", "x".repeat(60))).unwrap_err();
+    assert!(sentence.contains("the store takes 127"), "{sentence}");
 }
 
 #[test]
@@ -149,11 +189,23 @@ fn only_what_the_template_makes_is_ours() {
     for foreign in ["backup/a.txt", "a", "", &format!("{id}/a/b"), id, &format!("x{id}/a")] {
         assert!(!ours("{id}/{name}", foreign), "{foreign}");
     }
+    for key in [format!("up/{id}/a"), format!("up/x/{id}/a"), format!("up/x/y/{id}/a")] {
+        assert!(ours("up/{path}/{id}/{name}", &key), "{key}");
+    }
+    assert!(!ours("up/{path}/{id}/{name}", &format!("up/x/{id}/y/a")));
     assert!(!ours("up/{id}", &format!("down/{id}")) && !ours("up/{id}", &format!("up/{id}/x")));
     assert_eq!((parse("up/{id}").unwrap().prefix(), parse("{id}").unwrap().prefix()), ("up/", ""));
 }
 
 proptest! {
+    #[test]
+    fn no_path_leaves_its_place(path in "[a./\\\\\\x00 ü]{0,200}") {
+        let folders = folders_of(&path);
+        let segments: Vec<_> = folders.trim_end_matches('/').split('/').collect();
+        prop_assert!(folders.starts_with("up/") && folders.ends_with('/'));
+        prop_assert!(segments.iter().all(|one| !matches!(*one, "" | "." | "..")), "{}", folders);
+    }
+
     #[test]
     fn no_key_leaves_its_prefix(name: String, user: String) {
         let template = "up/{user}/{date}/{id}/{name}";
@@ -170,7 +222,8 @@ proptest! {
 fn the_keys_of_a_batch_begin_alike_and_no_others_do() {
     let (batch, other) = (Batch::new().unwrap(), Batch::new().unwrap());
     let template = parse("up/{date}/{id}/{name}").unwrap();
-    let key = |batch: &Batch| template.new_key("a.txt", None, Timestamp::now(), batch).unwrap();
+    let file = Described { name: "a.txt", path: "" };
+    let key = |batch: &Batch| template.new_key(file, None, Timestamp::now(), batch).unwrap();
     let (first, second, third) = (key(&batch), key(&batch), key(&other));
     let prefix = batch.prefix_of(&first).unwrap();
     assert!(second.starts_with(prefix) && first != second && !third.starts_with(prefix));

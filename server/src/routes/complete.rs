@@ -62,6 +62,8 @@ fn outcome(
             etag: etag.as_deref(),
             content_type: &upload.content_type,
             name: &upload.name,
+            path: &upload.path,
+            metadata: &upload.metadata,
             user: caller.user.as_deref(),
         });
     }

@@ -6,12 +6,13 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
+use windlass_core::map::Map;
 use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
 
 use super::forms::{Forms, SINGLE};
 use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::auth::Caller;
-use crate::keys::{LONGEST, safe_name};
+use crate::keys::{Described, LONGEST, safe_name, safe_path};
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -19,6 +20,9 @@ use crate::token::Upload;
 
 /// How long an upload may take, milliseconds; a presigned URL cannot live longer either.
 const WEEK: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Bytes of JSON that a file's path and metadata take at most: they are carried in its id.
+const MOST_BESIDE: usize = 1024;
 
 pub(super) async fn create(
     State(backend): State<Arc<Backend>>,
@@ -59,9 +63,16 @@ async fn start(
     if size < backend.policy.min_size {
         return Err(problem::too_small(backend.policy.min_size));
     }
+    if !fits_beside(file) {
+        return Err(problem::bad_file(format!(
+            "The file's path and metadata have more than {MOST_BESIDE} bytes together. Send less of them."
+        )));
+    }
     let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
     let (template, user) = (&backend.policy.key_template, caller.user.as_deref());
-    let key = template.new_key(&file.name, user, Timestamp::now(), &forms.batch);
+    let described = Described { name: &file.name, path: &file.path };
+    let key = template.new_key(described, user, Timestamp::now(), &forms.batch);
+    let is_told = backend.webhooks.is_some();
     let mut upload = Upload {
         key: key.map_err(|_| problem::internal())?,
         store_id: None,
@@ -70,6 +81,8 @@ async fn start(
         expires_at: now_ms().saturating_add(WEEK),
         owner: caller.hash.clone(),
         name: if backend.keeps_names() { safe_name(&file.name, LONGEST) } else { String::new() },
+        path: if is_told { safe_path(&file.path) } else { String::new() },
+        metadata: if is_told { file.metadata.clone() } else { Map::new() },
     };
     let mut parts = Vec::new();
     if size <= SINGLE {
@@ -82,6 +95,11 @@ async fn start(
         upload.store_id = Some(created.map_err(|error| refused(&error))?);
     }
     outcome(backend, upload, parts)
+}
+
+/// Whether what a page says beside name, type and size is little enough.
+pub(super) fn fits_beside(file: &NewFile) -> bool {
+    serde_json::to_string(&(&file.path, &file.metadata)).is_ok_and(|json| json.len() <= MOST_BESIDE)
 }
 
 /// The one grant of a small file. Google's signatures take a millisecond each, and other requests should not wait for a

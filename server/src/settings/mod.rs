@@ -181,7 +181,8 @@ pub struct Settings {
     /// Accept files of this type only, as `application/pdf` or `image/*`; may be repeated.
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub allow_type: Option<Vec<String>>,
-    /// How keys are made, of folders and {user}, {date}, {year}, {month}, {day}, {id} and {name} [default: {id}/{name}].
+    /// How keys are made, of folders and {user}, {date}, {year}, {month}, {day}, {path}, {id} and {name} [default:
+    /// {id}/{name}].
     #[arg(long, value_name = "TEMPLATE")]
     pub key_template: Option<String>,
     /// How long a presigned URL is good for, 60 to 604800 [default: 900].
