@@ -30,6 +30,9 @@ const PAGE: usize = 1000;
 /// Digits of a block's number: names of a blob's blocks must all be of one length.
 const DIGITS: usize = 5;
 
+/// When an upload that was given up is looked at once more: a block that was under way may come after all.
+const LATE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(7)];
+
 /// The parameters of Put Block List.
 const BLOCK_LIST: &[(&str, &str)] = &[("comp", "blocklist")];
 
@@ -134,6 +137,26 @@ impl AzureStore {
         let etag = header(&response, "etag").map(str::to_owned);
         if status.is_success() { Ok(etag) } else { Err(StoreError::from_answer(status, "")) }
     }
+
+    /// Blocks cannot be deleted, but what takes their place can.
+    async fn free(&self, key: &str) -> Result<()> {
+        if self.blocks(key).await?.is_none() {
+            return Ok(());
+        }
+        let etag = match self.displace(key).await? {
+            Some(etag) => Some(etag),
+            // What an earlier try has put there without hearing of it: an object of blocks is never empty.
+            None => self.head(key).await?.filter(|stored| stored.size == 0).and_then(|stored| stored.etag),
+        };
+        let Some(etag) = etag else { return Ok(()) };
+        let mut call = Call::new(Method::DELETE);
+        call.headers.push(("if-match", etag));
+        let (call, url) = self.own(call, key, &[], "d")?;
+        let status = self.http.send(&call, url).await?.status();
+        // Gone already, or something else by now: it is not ours to delete any more.
+        let is_over = matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED);
+        if status.is_success() || is_over { Ok(()) } else { Err(StoreError::from_answer(status, "")) }
+    }
 }
 
 #[async_trait]
@@ -200,26 +223,19 @@ impl Store for AzureStore {
         self.http.text(call, url).await.map(drop)
     }
 
-    /// Blocks cannot be deleted, but what takes their place can.
+    /// A block that was on its way can arrive after it: what is left then is freed a little later.
     async fn abort(&self, upload: Multipart<'_>) -> Result<()> {
-        if self.blocks(upload.key).await?.is_none() {
-            return Ok(());
-        }
-        let etag = match self.displace(upload.key).await? {
-            Some(etag) => Some(etag),
-            // What an earlier try has put there without hearing of it: an object of blocks is never empty.
-            None => {
-                self.head(upload.key).await?.filter(|stored| stored.size == 0).and_then(|stored| stored.etag)
+        self.free(upload.key).await?;
+        let (store, key) = (self.clone(), upload.key.to_owned());
+        tokio::spawn(async move {
+            for wait in LATE {
+                tokio::time::sleep(wait).await;
+                if let Err(error) = store.free(&key).await {
+                    error.log("abort");
+                }
             }
-        };
-        let Some(etag) = etag else { return Ok(()) };
-        let mut call = Call::new(Method::DELETE);
-        call.headers.push(("if-match", etag));
-        let (call, url) = self.own(call, upload.key, &[], "d")?;
-        let status = self.http.send(&call, url).await?.status();
-        // Gone already, or something else by now: it is not ours to delete any more.
-        let is_over = matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED);
-        if status.is_success() || is_over { Ok(()) } else { Err(StoreError::from_answer(status, "")) }
+        });
+        Ok(())
     }
 
     /// Blocks that nobody has joined are dropped a week after the last one came ("Put Block", remarks).
