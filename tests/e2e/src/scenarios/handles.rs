@@ -12,9 +12,10 @@ use crate::proxy::rules;
 
 /// Every event has its fields; progress is seen on the way, never goes back and ends at the size.
 pub(crate) async fn events(cx: &Cx<'_>) -> Result<()> {
-    let file = cx.lab.files.shared("handles.bin", 24 * MIB).await?;
+    let file = cx.lab.files.shared("handles.bin", 60 * MIB).await?;
     let (world, page) = cx.start().await?;
-    // Some seconds, so that also a busy machine shows it on the way.
+    // Some seconds and a dozen parts, so that also a busy machine shows it on the way: a browser counts what lies in the
+    // system's buffers as sent, which can be a whole part.
     world.store.set_rule(rules::slow_puts(MIB));
     page.give_files(&[&file.path]).await?;
     check::all_done(&world, &page, &[&file], Duration::from_secs(40)).await?;
