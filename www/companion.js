@@ -1,8 +1,9 @@
 // Uppy Companion as a backend, unmodified: its S3 endpoints, spoken to as Uppy does. Tried with @uppy/companion 6.2.2.
 //
 // What had to be worked around:
-// - Small files go up by the POST form that Companion signs for them. It is for a key made up anew each time, so that one
-//   that has expired is started anew; and nobody can delete what it has stored.
+// - Small files go up by the POST form that Companion signs for them. It is for a key made up anew each time: where one
+//   has expired before its turn came, another is asked for, and the object is under the last one's key. Nobody can delete
+//   what a form has stored.
 // - An upload is a pair of upload id and key there; together they are the opaque `id` of the contract.
 // - Companion asks for no size and tells none: before an upload is completed, its parts are listed and added up. Of a form
 //   the store has taken all or nothing.
@@ -31,35 +32,44 @@ export function companion({ url, headers = {}, withCredentials = false }) {
   }
   const ask = asker(`${url.replace(/\/+$/, '')}/s3`, headers, withCredentials);
   const completions = new Map();
+  // What each small file's form was asked for, and the key of the last one, by the upload's id.
+  const forms = new Map();
   return {
-    create: (request, { signal }) => create(ask, request, signal),
-    sign: (request, { signal }) => sign(ask, request, signal),
+    create: (request, { signal }) => create(ask, forms, request, signal),
+    sign: (request, { signal }) => sign(ask, forms, request, signal),
     list: async ({ id, after = 0 }, { signal }) => {
       const parts = await listed(ask, id, signal);
       return { parts: parts.filter((part) => part.number > after) };
     },
     complete: async ({ uploads }, { signal }) => {
-      const one = (upload) => complete(ask, completions, upload, signal);
+      const one = (upload) => complete(ask, completions, forms, upload, signal);
       return { objects: await each(uploads, 'id', one) };
     },
     abort: (request, { signal }) => abort(ask, request, signal),
   };
 }
 
-async function create(ask, { files }, signal) {
-  const one = (file) => (file.size !== null && file.size <= SMALL ? single : multipart)(ask, file, signal);
+async function create(ask, forms, { files }, signal) {
+  const small = (...asked) => single(forms, ...asked);
+  const one = (file) => (file.size !== null && file.size <= SMALL ? small : multipart)(ask, file, signal);
   return { uploads: await each(files, 'ref', one), serverTime: Date.now() };
 }
 
-async function single(ask, { ref, name, type, metadata }, signal) {
-  const asked = Date.now();
+async function single(forms, ask, { ref, name, type, metadata }, signal) {
   const query = new URLSearchParams({ filename: name, type: type || USUAL_TYPE });
   Object.entries(metadata).forEach(([key, value]) => query.set(`metadata[${key}]`, value));
-  const { method, url, fields, expires = USUAL_EXPIRY } = await ask(`/params?${query}`, { signal });
-  const key = fields?.key;
-  const grant = { number: 1, method, url, headers: {}, fields, expiresAt: asked + 1000 * expires };
+  const { key, grant } = await form(ask, query, signal);
   // An answer of something else lacks the key, and that is told.
-  return { ref, id: JSON.stringify(['', key ?? '']), provider: 's3', key, method: 'single', parts: [grant] };
+  const id = JSON.stringify(['', key ?? '']);
+  forms.set(id, { query, key });
+  return { ref, id, provider: 's3', key, method: 'single', parts: [grant] };
+}
+
+/** A form, and the key that it is for. */
+async function form(ask, query, signal) {
+  const asked = Date.now();
+  const { method, url, fields, expires = USUAL_EXPIRY } = await ask(`/params?${query}`, { signal });
+  return { key: fields?.key, grant: { number: 1, method, url, headers: {}, fields, expiresAt: asked + 1000 * expires } };
 }
 
 async function multipart(ask, { ref, name, type, metadata }, signal) {
@@ -72,10 +82,13 @@ async function multipart(ask, { ref, name, type, metadata }, signal) {
   return { ref, id: JSON.stringify([uploadId, key]), provider: 's3', key, method: 'multipart' };
 }
 
-async function sign(ask, request, signal) {
+async function sign(ask, forms, request, signal) {
   const uploads = await each(request.uploads, 'id', async ({ id, parts }) => {
     if (isSingle(id)) {
-      throw refusal(410, 'upload-expired', 'Companion signs a form for each key only once.');
+      const last = forms.get(id);
+      const { key, grant } = await form(ask, last.query, signal);
+      last.key = key;
+      return { id, parts: [grant] };
     }
     const asked = Date.now();
     const numbers = parts.map((part) => part.number);
@@ -101,9 +114,9 @@ async function listed(ask, id, signal) {
     : parts;
 }
 
-async function complete(ask, completions, { id, size, parts }, signal) {
+async function complete(ask, completions, forms, { id, size, parts }, signal) {
   if (isSingle(id)) {
-    return { id, key: keyOf(id), size };
+    return { id, key: forms.get(id).key, size };
   }
   const before = completions.get(id);
   if (before?.object) {

@@ -65,6 +65,24 @@ pub(crate) async fn faults(cx: &Cx<'_>) -> Result<()> {
     check::quiet(&page).await
 }
 
+/// A form whose time is over when its turn comes, as on a slow line with many files, is what the store refuses so: another
+/// is asked for.
+pub(crate) async fn expired(cx: &Cx<'_>) -> Result<()> {
+    let (companion, page) = start(cx).await?;
+    companion.store.set_rule(|seen| {
+        // Twice: an upload starts anew by itself once, and that would hide a form that cannot be signed again.
+        let is_late = seen.method == Method::POST && seen.attempt < 2;
+        if is_late { Plan::s3_error(403, "AccessDenied") } else { Plan::forward() }
+    });
+    let file = cx.lab.files.shared("one mib.bin", MIB).await?;
+    upload(&companion, &page, std::slice::from_ref(&file)).await?;
+    is_stored(cx, &page, &file).await?;
+    let asked = companion.front.records();
+    let asked = asked.iter().filter(|call| call.seen.path.ends_with("/s3/params")).count();
+    ensure!(asked == 3, "{asked} forms were asked for");
+    check::quiet(&page).await
+}
+
 /// A canceled upload leaves nothing.
 pub(crate) async fn canceled(cx: &Cx<'_>) -> Result<()> {
     let store = &cx.lab.stores.localstack().await?.account;

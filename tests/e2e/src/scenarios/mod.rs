@@ -155,6 +155,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(functions::manifest, "manifest", 90),
         scenario!(companion::round_trip, "companion", 120),
         scenario!(companion::faults, "companion_faults", 120),
+        scenario!(companion::expired, "companion_expired", 120),
         scenario!(companion::canceled, "companion_cancel", 120),
         scenario!(doctor::backend, "doctor_backend", 120),
         scenario!(doctor::another_origin, "doctor_origin", 90),
