@@ -4,7 +4,8 @@
 // - Small files go up by the POST form that Companion signs for them. It is for a key made up anew each time: where one
 //   has expired before its turn came, another is asked for, and the object is under the last one's key. Nobody can delete
 //   what a form has stored.
-// - An upload is a pair of upload id and key there; together they are the opaque `id` of the contract.
+// - An upload is a pair of upload id and key there; together they are the opaque `id` of the contract. That of a small file
+//   has no upload id, and what its form was asked for besides.
 // - Companion asks for no size and tells none: before an upload is completed, its parts are listed and added up. Of a form
 //   the store has taken all or nothing.
 // - It tells no time of its own. Presigned URLs say how long they are good, and that is counted from before they were
@@ -25,6 +26,9 @@ const BATCH = 500;
 /** Milliseconds within which no store's rule ends an upload. */
 const SOON = 10 * 60 * 1000;
 
+/** The keys of small files whose form was asked for anew, by the upload's id. */
+const renewed = new Map();
+
 /** A backend that asks the Companion at `url`. */
 export function companion({ url, headers = {}, withCredentials = false }) {
   if (typeof url !== 'string' || url.trim() === '') {
@@ -32,36 +36,32 @@ export function companion({ url, headers = {}, withCredentials = false }) {
   }
   const ask = asker(`${url.replace(/\/+$/, '')}/s3`, headers, withCredentials);
   const completions = new Map();
-  // What each small file's form was asked for, and the key of the last one, by the upload's id.
-  const forms = new Map();
   return {
-    create: (request, { signal }) => create(ask, forms, request, signal),
-    sign: (request, { signal }) => sign(ask, forms, request, signal),
+    create: (request, { signal }) => create(ask, request, signal),
+    sign: (request, { signal }) => sign(ask, request, signal),
     list: async ({ id, after = 0 }, { signal }) => {
       const parts = await listed(ask, id, signal);
       return { parts: parts.filter((part) => part.number > after) };
     },
     complete: async ({ uploads }, { signal }) => {
-      const one = (upload) => complete(ask, completions, forms, upload, signal);
+      const one = (upload) => complete(ask, completions, upload, signal);
       return { objects: await each(uploads, 'id', one) };
     },
     abort: (request, { signal }) => abort(ask, request, signal),
   };
 }
 
-async function create(ask, forms, { files }, signal) {
-  const small = (...asked) => single(forms, ...asked);
-  const one = (file) => (file.size !== null && file.size <= SMALL ? small : multipart)(ask, file, signal);
+async function create(ask, { files }, signal) {
+  const one = (file) => (file.size !== null && file.size <= SMALL ? single : multipart)(ask, file, signal);
   return { uploads: await each(files, 'ref', one), serverTime: Date.now() };
 }
 
-async function single(forms, ask, { ref, name, type, metadata }, signal) {
+async function single(ask, { ref, name, type, metadata }, signal) {
   const query = new URLSearchParams({ filename: name, type: type || USUAL_TYPE });
   Object.entries(metadata).forEach(([key, value]) => query.set(`metadata[${key}]`, value));
   const { key, grant } = await form(ask, query, signal);
   // An answer of something else lacks the key, and that is told.
-  const id = JSON.stringify(['', key ?? '']);
-  forms.set(id, { query, key });
+  const id = JSON.stringify(['', key ?? '', `${query}`]);
   return { ref, id, provider: 's3', key, method: 'single', parts: [grant] };
 }
 
@@ -82,12 +82,11 @@ async function multipart(ask, { ref, name, type, metadata }, signal) {
   return { ref, id: JSON.stringify([uploadId, key]), provider: 's3', key, method: 'multipart' };
 }
 
-async function sign(ask, forms, request, signal) {
+async function sign(ask, request, signal) {
   const uploads = await each(request.uploads, 'id', async ({ id, parts }) => {
     if (isSingle(id)) {
-      const last = forms.get(id);
-      const { key, grant } = await form(ask, last.query, signal);
-      last.key = key;
+      const { key, grant } = await form(ask, queryOf(id), signal);
+      renewed.set(id, key);
       return { id, parts: [grant] };
     }
     const asked = Date.now();
@@ -114,9 +113,9 @@ async function listed(ask, id, signal) {
     : parts;
 }
 
-async function complete(ask, completions, forms, { id, size, parts }, signal) {
+async function complete(ask, completions, { id, size, parts }, signal) {
   if (isSingle(id)) {
-    return { id, key: forms.get(id).key, size };
+    return { id, key: renewed.get(id) ?? keyOf(id), size };
   }
   const before = completions.get(id);
   if (before?.object) {
@@ -191,6 +190,7 @@ function problem({ status, code, message }) {
 
 const pair = (id) => JSON.parse(id);
 const keyOf = (id) => pair(id)[1];
+const queryOf = (id) => pair(id)[2];
 const isSingle = (id) => pair(id)[0] === '';
 
 function at(id, path = '', query = {}) {

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use windlass_core::protocol::Problem;
+use windlass_core::protocol::{NewFile, Problem};
 
 use crate::keys::KeyTemplate;
 use crate::problem;
+
+/// Bytes of JSON that a file's path and metadata take at most: they are carried in its id.
+const MOST_BESIDE: usize = 1024;
 
 /// What is asked of files. [`Policy::default`] takes everything that the store takes.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +44,17 @@ impl Policy {
         let accepted: Vec<_> = self.types.iter().map(ToString::to_string).collect();
         Err(problem::type_refused(&accepted.join(", ")))
     }
+}
+
+/// Whether what a page says of a file beside name, type and size is little enough to be carried in its id.
+pub(crate) fn judge_description(file: &NewFile) -> Result<(), Problem> {
+    let json = serde_json::to_string(&(&file.path, &file.metadata));
+    if json.is_ok_and(|json| json.len() <= MOST_BESIDE) {
+        return Ok(());
+    }
+    Err(problem::bad_file(format!(
+        "The file's path and metadata have more than {MOST_BESIDE} bytes together. Send less of them."
+    )))
 }
 
 /// A MIME type, or all of one kind as `image/*`.

@@ -1,7 +1,8 @@
 //! Tells the app's server what is done, signed as the Standard Webhooks specification has it.
 //!
 //! The same object always has the same `webhook-id`, also when it is told twice, so that the other side can tell what it
-//! knows already; and what is on its way, or was delivered lately, is not told again. What waits for another try is in this process alone, and gets one more when it stops.
+//! knows already; and what is on its way, or was delivered lately, is not told again. What waits for another try is in this
+//! process alone, and gets one more when it stops.
 
 mod known;
 

@@ -13,6 +13,7 @@ use super::forms::{Forms, SINGLE};
 use super::{AT_ONCE, Asked, Backend, at_most, once};
 use crate::auth::Caller;
 use crate::keys::{Described, LONGEST, safe_name, safe_path};
+use crate::policy::judge_description;
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
 use crate::time::now_ms;
@@ -20,9 +21,6 @@ use crate::token::Upload;
 
 /// How long an upload may take, milliseconds; a presigned URL cannot live longer either.
 const WEEK: u64 = 7 * 24 * 60 * 60 * 1000;
-
-/// Bytes of JSON that a file's path and metadata take at most: they are carried in its id.
-const MOST_BESIDE: usize = 1024;
 
 pub(super) async fn create(
     State(backend): State<Arc<Backend>>,
@@ -63,11 +61,7 @@ async fn start(
     if size < backend.policy.min_size {
         return Err(problem::too_small(backend.policy.min_size));
     }
-    if !fits_beside(file) {
-        return Err(problem::bad_file(format!(
-            "The file's path and metadata have more than {MOST_BESIDE} bytes together. Send less of them."
-        )));
-    }
+    judge_description(file)?;
     let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
     let (template, user) = (&backend.policy.key_template, caller.user.as_deref());
     let described = Described { name: &file.name, path: &file.path };
@@ -95,11 +89,6 @@ async fn start(
         upload.store_id = Some(created.map_err(|error| refused(&error))?);
     }
     outcome(backend, upload, parts)
-}
-
-/// Whether what a page says beside name, type and size is little enough.
-pub(super) fn fits_beside(file: &NewFile) -> bool {
-    serde_json::to_string(&(&file.path, &file.metadata)).is_ok_and(|json| json.len() <= MOST_BESIDE)
 }
 
 /// The one grant of a small file. Google's signatures take a millisecond each, and other requests should not wait for a

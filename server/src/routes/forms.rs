@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use windlass_core::protocol::{Grant, NewFile};
 
 use super::Backend;
-use super::create::fits_beside;
 use crate::keys::Batch;
+use crate::policy::judge_description;
 use crate::store::{Form, Keys, Policy, StoreError};
 use crate::token::Upload;
 
@@ -45,7 +45,7 @@ impl Forms {
                 continue;
             };
             // What is refused must not widen what the others may send.
-            if (backend.policy.min_size..=largest).contains(&size) && fits_beside(file) {
+            if (backend.policy.min_size..=largest).contains(&size) && judge_description(file).is_ok() {
                 let group = groups.entry(kind).or_insert(Group { files: 0, sizes: (size, size) });
                 group.files += 1;
                 group.sizes = (group.sizes.0.min(size), group.sizes.1.max(size));

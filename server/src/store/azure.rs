@@ -245,7 +245,7 @@ impl Store for AzureStore {
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
         let (call, url) = self.own(Call::new(Method::HEAD), key, &[], "r")?;
-        self.http.head_by(&call, url).await
+        self.http.head(&call, url).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {

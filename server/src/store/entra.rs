@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::outside::{self, Broken};
+use crate::time::left;
 
 /// Whom tokens are for.
 const RESOURCE: &str = "https://storage.azure.com/";
@@ -163,10 +164,6 @@ impl Token {
 /// Whether half of a time is over, or it has not begun, by a clock that was set back.
 pub(super) fn is_half_over(from: Timestamp, until: Timestamp, now: Timestamp) -> bool {
     now < from || left(until, now) < left(now, from)
-}
-
-fn left(until: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

@@ -186,7 +186,7 @@ impl Store for GcsStore {
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
         let what = What { method: "HEAD", ..What::default() };
-        self.http.head(self.url(&self.inside, key, what, OWN)?).await
+        self.http.head(&Call::new(Method::HEAD), self.url(&self.inside, key, what, OWN)?).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {

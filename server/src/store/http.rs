@@ -71,12 +71,7 @@ impl Http {
     }
 
     /// Size and entity tag of the object that a HEAD is for, if there is one.
-    pub(super) async fn head(&self, url: Url) -> Result<Option<super::Stored>> {
-        self.head_by(&Call::new(Method::HEAD), url).await
-    }
-
-    /// The same, by a call with headers of its own.
-    pub(super) async fn head_by(&self, call: &Call<'_>, url: Url) -> Result<Option<super::Stored>> {
+    pub(super) async fn head(&self, call: &Call<'_>, url: Url) -> Result<Option<super::Stored>> {
         let response = self.send(call, url).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND {

@@ -187,7 +187,8 @@ impl Store for S3Store {
     }
 
     async fn head(&self, key: &str) -> Result<Option<Stored>> {
-        self.http.head(self.inside.head_object(Some(&self.credentials), key).sign(OWN)).await
+        let url = self.inside.head_object(Some(&self.credentials), key).sign(OWN);
+        self.http.head(&Call::new(Method::HEAD), url).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {

@@ -11,6 +11,7 @@ use reqwest::Url;
 
 use super::entra::Identity;
 use crate::digest::hmac;
+use crate::time::left;
 
 /// The version of the service that requests are signed and carried out with; blocks of 4000 MiB need 2019-12-12.
 pub(super) const VERSION: &str = "2021-12-02";
@@ -63,10 +64,10 @@ pub(super) struct LentKey {
     pub(super) until: Timestamp,
 }
 
-/// What signs for an account.
+/// What signs for an account. Every grant takes one, so that a clone is cheap.
 #[derive(Clone)]
 pub(super) struct Signer {
-    account: String,
+    account: Arc<str>,
     key: Key,
 }
 
@@ -78,26 +79,26 @@ impl std::fmt::Debug for Signer {
 
 #[derive(Clone)]
 enum Key {
-    Own(Vec<u8>),
+    Own(Arc<[u8]>),
     Lent(Arc<LentKey>),
 }
 
 impl Signer {
     /// By the account's own key.
     pub(super) fn own(account: &str, key: Vec<u8>) -> Self {
-        Self { account: account.to_owned(), key: Key::Own(key) }
+        Self { account: account.into(), key: Key::Own(key.into()) }
     }
 
     /// By a lent one.
     pub(super) fn lent(account: &str, key: LentKey) -> Self {
-        Self { account: account.to_owned(), key: Key::Lent(Arc::new(key)) }
+        Self { account: account.into(), key: Key::Lent(Arc::new(key)) }
     }
 
     /// How long from `now` on what it signs can be good.
     pub(super) fn left(&self, now: Timestamp) -> Duration {
         match &self.key {
             Key::Own(_) => Duration::MAX,
-            Key::Lent(key) => Duration::try_from(key.until.duration_since(now)).unwrap_or_default(),
+            Key::Lent(key) => left(key.until, now),
         }
     }
 
@@ -132,8 +133,8 @@ impl Signer {
         // IP, protocol, version, kind of resource, snapshot, encryption scope, and five headers of answers.
         fields.extend(["", protocol, VERSION, "b", "", "", "", &named, "", "", ""]);
         let (secret, about_key) = match &self.key {
-            Key::Own(key) => (key, None),
-            Key::Lent(key) => (&key.value, Some(key.fields())),
+            Key::Own(key) => (&**key, None),
+            Key::Lent(key) => (&*key.value, Some(key.fields())),
         };
         let signature = BASE64_STANDARD.encode(hmac(secret, fields.join("\n").as_bytes()));
         url.query_pairs_mut()

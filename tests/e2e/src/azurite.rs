@@ -66,8 +66,8 @@ impl Azurite {
         if is_secure {
             let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
             let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-            std::fs::write(&cert, pem("CERTIFICATE", own.cert.der()))?;
-            std::fs::write(&key, pem("PRIVATE KEY", &own.signing_key.serialize_der()))?;
+            std::fs::write(&cert, own.cert.pem())?;
+            std::fs::write(&key, own.signing_key.serialize_pem())?;
             start.arg("--cert").arg(&cert).arg("--key").arg(&key).args(["--oauth", "basic"]);
             http = http::client_that_takes(own.cert.der())?;
             identity = Some((Entra::start().await?, cert));
@@ -128,13 +128,6 @@ impl Azurite {
     pub(crate) fn printed(&self) -> Vec<String> {
         self.proc.printed()
     }
-}
-
-/// The text form (RFC 7468) of a certificate or key.
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// "Create an account SAS": everything, for an hour.

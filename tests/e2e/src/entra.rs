@@ -1,6 +1,5 @@
 //! Stands in for Microsoft Entra: gives tokens, which Azurite reads without asking who has signed them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,12 +8,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::http;
 
 /// The directory that it knows.
 const TENANT: &str = "4f8e3f7c-0c07-4f5e-9f0a-2f0a4c1f7d10";
@@ -32,16 +29,7 @@ pub(crate) struct Entra {
 impl Entra {
     /// Starts it.
     pub(crate) async fn start() -> Result<Self> {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)),
-                );
-            }
-        });
-        Ok(Self { url })
+        Ok(Self { url: format!("http://{}", http::serve(answer).await?) })
     }
 
     /// What the server is told about itself.

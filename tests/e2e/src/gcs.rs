@@ -2,7 +2,6 @@
 //! does the latter, by the published rules and the account's public key, and passes what is good on to an S3 store, whose
 //! multipart uploads have the same form (Google took them from S3).
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,15 +11,11 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpListener;
 
 use crate::gcs_form::Form;
 use crate::http;
@@ -59,16 +54,8 @@ impl Gcs {
             public_key: public_key()?,
             http: http::client(),
         });
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Ok(Self { endpoint })
+        let address = http::serve(move |request| answer(Arc::clone(&shared), request)).await?;
+        Ok(Self { endpoint: format!("http://{address}") })
     }
 }
 

@@ -1,13 +1,20 @@
 //! The HTTP client with which the scenarios themselves ask stores and drivers on this machine.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use reqwest::{Certificate, Client};
+use tokio::net::TcpListener;
 use tokio::time::{Sleep, sleep};
 
 /// Within this time a store on this machine has answered, if it answers before it has read the body.
@@ -25,6 +32,23 @@ pub(crate) fn client_that_takes(certificate: &[u8]) -> Result<Client> {
     choose_tls();
     let certificate = Certificate::from_der(certificate)?;
     Ok(Client::builder().no_proxy().tls_certs_only([certificate]).build()?)
+}
+
+/// Answers whoever asks, on a port of this machine's own, for as long as the run lasts.
+pub(crate) async fn serve<F, A>(answer: F) -> Result<SocketAddr>
+where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    A: Future<Output = Result<Response<Full<Bytes>>>> + Send + 'static,
+{
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service_fn(answer.clone());
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    Ok(address)
 }
 
 /// Little here speaks TLS, but reqwest and thirtyfour refuse to start before one is chosen.
