@@ -136,7 +136,8 @@ async function multipart(visit, upload) {
 
 async function send(visit, upload, size) {
   const [grant] = upload.parts ?? [];
-  shaped(urlOf(grant?.url), 'sign', 'url');
+  // Anything else a page may not ask: a policy would report it, as if the site had a fault of its own.
+  shaped(/^https?:$/.test(urlOf(grant?.url)?.protocol), 'sign', 'url');
   shaped(Number.isFinite(grant.expiresAt), 'sign', 'expiresAt');
   noteGrant(visit, grant, Date.now() + visit.ahead);
   return put(visit, grant, size, upload.provider);

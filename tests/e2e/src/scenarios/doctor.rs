@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::check;
 use crate::companion::Companion;
 use crate::cx::Cx;
 use crate::files::MIB;
@@ -119,6 +120,10 @@ pub(crate) async fn backend(cx: &Cx<'_>) -> Result<()> {
     ensure!(notes.iter().map(|note| &*note.code).eq(["not-tried"]), "{notes:?}");
     world.front.set_rule(rules::call_edited("list", |answer| answer["parts"] = json!([])));
     names(cx, &page, "list-lacks-part").await?;
+    // Not asked, since a policy of the page would report it.
+    world.front.set_rule(rules::call_edited("sign", rules::with_url("data:,x")));
+    names(cx, &page, "backend-wrong-shape").await?;
+    check::quiet(&page).await?;
     world.front.set_rule(|seen| {
         if seen.path.starts_with("/windlass/") { Plan::drop_after(0) } else { Plan::forward() }
     });
