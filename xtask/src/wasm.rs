@@ -211,12 +211,10 @@ impl Artifact {
 
 fn optimise(place: &Place, wasm: &Path) -> Result<()> {
     let mut command = node::wasm_opt(place)?;
-    // Control flow taken apart and built anew, then twice the passes for size: half a percent less.
-    command.args(["--flatten", "--rereloop", "-Oz", "-Oz"]).args(WASM_FEATURES).args([
-        "--strip-debug",
-        "--strip-producers",
-        "--strip-target-features",
-    ]);
+    // Control flow taken apart and built anew, then the passes for size until nothing gets smaller. Nothing lives in the
+    // first KiB, which is the far end of the stack, so that an offset needs no addition of its own. A percent less in all.
+    command.args(["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"]);
+    command.args(WASM_FEATURES).args(["--strip-debug", "--strip-producers", "--strip-target-features"]);
     let name = wasm.file_name().unwrap_or_default().display();
     quiet(&format!("Shrinking {name}"), command.arg(wasm).arg("-o").arg(wasm))
 }
