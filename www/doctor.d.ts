@@ -19,6 +19,7 @@ export type FindingCode =
   | 'backend-error'
   | 'backend-clock'
   | 'store-refused-backend'
+  | 'store-origin'
   | 'store-mixed-content'
   | 'store-unreachable'
   | 'store-cors'

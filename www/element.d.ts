@@ -23,6 +23,8 @@ export class WindlassUpload extends HTMLElement {
   endpoint: string;
   /** Parts on their way at once, over all files; reflects `max-concurrent`. */
   maxConcurrent: number | undefined;
+  /** The only origins that files may be sent to; reflects `store-origins`, which separates them by spaces. Empty: any. */
+  storeOrigins: string[];
   /** Headers of every call to the backend. */
   headers: Record<string, string>;
   /** Whether cookies go to a backend on another origin. */

@@ -15,7 +15,7 @@ export function load(url) {
 const Base = globalThis.HTMLElement ?? class {};
 
 export class WindlassUpload extends Base {
-  static observedAttributes = ['endpoint', 'max-concurrent'];
+  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins'];
 
   #mounted;
   #backend;
@@ -45,6 +45,14 @@ export class WindlassUpload extends Base {
 
   set maxConcurrent(value) {
     this.setAttribute('max-concurrent', value);
+  }
+
+  get storeOrigins() {
+    return this.getAttribute('store-origins')?.match(/\S+/g) ?? [];
+  }
+
+  set storeOrigins(value) {
+    this.setAttribute('store-origins', value.join(' '));
   }
 
   get headers() {
@@ -99,7 +107,7 @@ export class WindlassUpload extends Base {
   }
 
   connectedCallback() {
-    for (const name of ['endpoint', 'maxConcurrent', 'headers', 'withCredentials', 'backend', 'doctor']) {
+    for (const name of Object.keys(this.#options())) {
       this.#upgrade(name);
     }
     this.#mount();
@@ -133,8 +141,8 @@ export class WindlassUpload extends Base {
   }
 
   #options() {
-    const { endpoint, headers, withCredentials, maxConcurrent, backend, doctor } = this;
-    return { endpoint, headers, withCredentials, maxConcurrent, backend, doctor };
+    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, backend, doctor } = this;
+    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, backend, doctor };
   }
 
   #configure() {

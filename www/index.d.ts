@@ -61,6 +61,11 @@ export interface CommonOptions {
    * found while uploading: six on HTTP/1.1, more where the browser shares a connection.
    */
   maxConcurrent?: number;
+  /**
+   * The only origins that files may be sent to, as `https://bucket.s3.amazonaws.com`, whatever the backend signs for. Any
+   * unless set. A Content-Security-Policy does the same for the whole page.
+   */
+  storeOrigins?: string[];
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
 }

@@ -1,11 +1,25 @@
-// What both entries do with the options that are the JavaScript side's own: `backend` and `doctor`.
+// What both entries do with the options that are the JavaScript side's own: `backend`, `doctor` and `storeOrigins`.
 const ROUTES = ['create', 'sign', 'list', 'complete', 'abort'];
 const EXPLAINED = /^(network|endpoint|bad-a|unauth|forb|server|store-[rs])/;
 
 const bad = (what) => Object.assign(new Error(`windlass: ${what}`), { code: 'bad-options' });
 
+function isOrigin(text) {
+  try {
+    return new URL(text).origin === text;
+  } catch {
+    return false;
+  }
+}
+
 /** The options that the wasm reads, and the function that it asks in place of an endpoint, if there is a backend. */
-export function split({ backend, doctor, ...options }) {
+export function split({ backend, doctor, storeOrigins, ...options }) {
+  const origins = [storeOrigins ?? []].flat();
+  const wrong = origins.find((origin) => !isOrigin(origin));
+  if (wrong !== undefined) {
+    throw bad(`storeOrigins: ${wrong} is no origin such as https://bucket.s3.amazonaws.com`);
+  }
+  options.storeOrigins = origins.join(' ');
   if (backend == null) {
     return [options];
   }

@@ -65,8 +65,9 @@ impl Http {
         let json =
             json::stringify(&json).ok_or_else(|| CallFailure::Malformed("the request is not JSON".into()))?;
         let no_answer = |_| CallFailure::NoAnswer;
-        let stop = Stop(AbortController::new().map_err(no_answer)?);
-        let signal = stop.0.signal();
+        let controller = AbortController::new().map_err(no_answer)?;
+        let signal = controller.signal();
+        let mut stop = Stop(Some(controller));
         let promise = match &self.function {
             Some(function) => function
                 .call3(&JsValue::NULL, &route.path().into(), &json.into(), &signal)
@@ -76,9 +77,9 @@ impl Http {
                 .fetch(route, &json.into(), &signal)
                 .map_err(|_| CallFailure::Malformed("the endpoint or a header is not a valid one".into()))?,
         };
-        let response = JsFuture::from(promise).await.map_err(no_answer)?;
-        let response = Response::from(response.unchecked_into::<web_sys::Response>());
-        let text = response.text().await.map_err(|_| CallFailure::NoAnswer)?;
+        let answer = read(promise).await;
+        stop.0 = None;
+        let (response, text) = answer.ok_or(CallFailure::NoAnswer)?;
         match response.status() {
             // The browser tells no more of a redirect than that it was one.
             0 => Err(CallFailure::Malformed("the answer is a redirect".into())),
@@ -114,13 +115,23 @@ impl Http {
     }
 }
 
+/// The whole answer, or nothing where the connection broke or a function threw.
+async fn read(promise: Promise) -> Option<(Response, String)> {
+    let response = JsFuture::from(promise).await.ok()?;
+    let response = Response::from(response.unchecked_into::<web_sys::Response>());
+    let text = response.text().await.ok()?;
+    Some((response, text))
+}
+
 /// Ends its request when it is dropped: a future of the browser's goes on, and a call that hangs would keep a connection
-/// from the parts.
-struct Stop(AbortController);
+/// from the parts. What has ended by itself is not ended again, since a function of the page may go by its signal.
+struct Stop(Option<AbortController>);
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
     }
 }
 

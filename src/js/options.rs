@@ -12,8 +12,16 @@ use crate::driver::Driver;
 use crate::json;
 
 /// `backend` and `doctor` are the JavaScript side's, which takes them out: see `www/options.js`.
-const NAMES: [&str; 7] =
-    ["backend", "doctor", "endpoint", "headers", "maxBytesPerSecond", "maxConcurrent", "withCredentials"];
+const NAMES: [&str; 8] = [
+    "backend",
+    "doctor",
+    "endpoint",
+    "headers",
+    "maxBytesPerSecond",
+    "maxConcurrent",
+    "storeOrigins",
+    "withCredentials",
+];
 
 /// What an app may set. A misspelt name is an error rather than silence.
 #[derive(Debug)]
@@ -27,6 +35,8 @@ pub(super) struct Options {
     with_credentials: bool,
     max_concurrent: Option<u64>,
     max_bytes_per_second: Option<u64>,
+    /// As the JavaScript side checked and joined them.
+    store_origins: String,
 }
 
 impl Options {
@@ -64,6 +74,7 @@ impl Options {
             with_credentials: fields.bool("withCredentials").unwrap_or(false),
             max_concurrent: fields.number("maxConcurrent"),
             max_bytes_per_second: fields.number("maxBytesPerSecond"),
+            store_origins: fields.text("storeOrigins").unwrap_or_default(),
         }
     }
 
@@ -85,6 +96,7 @@ impl Options {
         Config {
             max_concurrent: self.max_concurrent.map_or(usual.max_concurrent, |most| most as u32),
             max_bytes_per_second: self.max_bytes_per_second,
+            store_origins: self.store_origins.clone(),
         }
     }
 }

@@ -146,7 +146,7 @@ impl Machine {
             let largest = upload.largest_part.min(self.pace.part_size());
             let accepted = outcome.map_or_else(
                 || Err(missing(Route::Create)),
-                |outcome| accept(upload.info.size, outcome, largest),
+                |outcome| accept(upload.info.size, outcome, largest, &self.config.store_origins),
             );
             match accepted {
                 Ok((mut remote, grants)) => {
@@ -183,7 +183,7 @@ impl Machine {
             let Some(remote) = upload.remote.as_mut().filter(|remote| remote.id == id) else { continue };
             match outcome.map_or_else(
                 || Err(missing(Route::Sign)),
-                |outcome| granted(&numbers, outcome, remote.method),
+                |outcome| granted(&numbers, outcome, remote.method, &self.config.store_origins),
             ) {
                 Ok(grants) => {
                     for (_, grant) in grants {

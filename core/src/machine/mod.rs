@@ -48,7 +48,7 @@ use upload::{Phase, Upload};
 const SLEEP_MS: u64 = 30_000;
 
 /// How the machine works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Parts on their way at once at most, over all files; at least 1 is used. Below this the machine finds out by itself
     /// how many help: a browser opens 6 connections to a host on HTTP/1.1, and has them all share one on HTTP/2.
@@ -56,12 +56,14 @@ pub struct Config {
     /// Bytes per second that may leave, over all files and seconds; `None` for as fast as the line. Parts leave whole,
     /// so that within a second it can be more and less.
     pub max_bytes_per_second: Option<u64>,
+    /// The origins that grants may be for, as `URL.origin` writes them and separated by spaces; empty for any.
+    pub store_origins: String,
 }
 
 impl Default for Config {
-    /// As many as help, up to 16, and as fast as the line.
+    /// As many as help, up to 16, as fast as the line, and to wherever the backend says.
     fn default() -> Self {
-        Self { max_concurrent: 16, max_bytes_per_second: None }
+        Self { max_concurrent: 16, max_bytes_per_second: None, store_origins: String::new() }
     }
 }
 

@@ -14,8 +14,13 @@ use crate::signing::Grants;
 type GrantMap = Map<u32, Grant>;
 
 /// A `create` entry as an upload that can go on and its first grants, or why it cannot. Where the backend leaves the
-/// part size to us, parts are of at most `largest` bytes if the limits allow it.
-pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<(Remote, GrantMap), Error> {
+/// part size to us, parts are of at most `largest` bytes if the limits allow it. `origins` is `Config::store_origins`.
+pub(super) fn accept(
+    size: u64,
+    outcome: CreateOutcome,
+    largest: u64,
+    origins: &str,
+) -> Result<(Remote, GrantMap), Error> {
     let bad = |what: &str| Error::bad_answer(Route::Create, what);
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Create, &problem));
@@ -34,7 +39,8 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
         }
     };
     let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
-    let first = believable(Route::Create, method, outcome.parts, &|number| plan.range(number).is_some())?;
+    let first =
+        believable(Route::Create, method, outcome.parts, origins, &|number| plan.range(number).is_some())?;
     let is_ours = outcome.part_size.is_none() && method == Method::Multipart;
     let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
     let remote = Remote {
@@ -51,23 +57,30 @@ pub(super) fn accept(size: u64, outcome: CreateOutcome, largest: u64) -> Result<
 }
 
 /// The grants of a `sign` entry, exactly one for each part that was asked for.
-pub(super) fn granted(numbers: &[u32], outcome: SignOutcome, method: Method) -> Result<GrantMap, Error> {
+pub(super) fn granted(
+    numbers: &[u32],
+    outcome: SignOutcome,
+    method: Method,
+    origins: &str,
+) -> Result<GrantMap, Error> {
     if let Some(problem) = outcome.problem {
         return Err(Error::from_problem(Route::Sign, &problem));
     }
-    let grants = believable(Route::Sign, method, outcome.parts, &|number| numbers.contains(&number))?;
+    let grants =
+        believable(Route::Sign, method, outcome.parts, origins, &|number| numbers.contains(&number))?;
     match numbers.iter().find(|number| !grants.contains_key(*number)) {
         Some(number) => Err(bad_part(Route::Sign, *number, "is missing")),
         None => Ok(grants),
     }
 }
 
-/// The grants by their parts' numbers, each a part that is wanted, once, and with a URL of the web. A form is one file,
-/// whole.
+/// The grants by their parts' numbers, each a part that is wanted, once, and with a URL of the web, at a store that the
+/// app knows. A form is one file, whole.
 fn believable(
     route: Route,
     method: Method,
     parts: Vec<Grant>,
+    origins: &str,
     is_wanted: &dyn Fn(u32) -> bool,
 ) -> Result<GrantMap, Error> {
     let mut grants = Map::new();
@@ -78,6 +91,8 @@ fn believable(
             "was not asked for"
         } else if !url.starts_with("https://") && !url.starts_with("http://") {
             "has a url that is none"
+        } else if !is_at(url, origins) {
+            "has a url of an origin that storeOrigins does not name"
         } else if grant.method == GrantMethod::Post && method != Method::Single {
             "has a form"
         } else if grants.insert(number, grant).is_some() {
@@ -88,6 +103,13 @@ fn believable(
         return Err(bad_part(route, number, wrong));
     }
     Ok(grants)
+}
+
+/// Whether the URL is of one of the origins. The slash keeps `https://store.example.evil.example` and
+/// `https://store.example@evil.example` out.
+fn is_at(url: &str, origins: &str) -> bool {
+    let is_of = |origin| url.strip_prefix(origin).is_some_and(|path: &str| path.starts_with('/'));
+    origins.is_empty() || origins.split(' ').any(is_of)
 }
 
 fn bad_part(route: Route, number: u32, wrong: &str) -> Error {
@@ -114,6 +136,8 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
     const SIZE: u64 = 12 * MIB;
+
+    const ORIGINS: &str = "https://other.example https://store.example";
 
     fn grant(number: u32) -> Grant {
         let url = SecretUrl::new("https://store.example/SECRET");
@@ -183,15 +207,15 @@ mod tests {
         for (edit, words) in rows {
             let mut outcome = created();
             edit(&mut outcome);
-            is_bad(accept(SIZE, outcome, 5 * MIB), Route::Create, words);
+            is_bad(accept(SIZE, outcome, 5 * MIB, ""), Route::Create, words);
         }
         for url in NO_URLS {
             let parts = vec![Grant { url: SecretUrl::new(url), ..grant(2) }];
             let outcome = CreateOutcome { parts, ..created() };
-            is_bad(accept(SIZE, outcome, 5 * MIB), Route::Create, "parts: part 2 has a url that is none");
+            is_bad(accept(SIZE, outcome, 5 * MIB, ""), Route::Create, "parts: part 2 has a url that is none");
         }
         // In whatever order.
-        let (_, grants) = accept(SIZE, created(), 5 * MIB).unwrap();
+        let (_, grants) = accept(SIZE, created(), 5 * MIB, ORIGINS).unwrap();
         assert!(grants.keys().eq([&1, &3]));
     }
 
@@ -212,18 +236,44 @@ mod tests {
             (&[1, 2, 2], "parts: part 2 is there twice"),
             (&[1, 2, 3, 1], "parts: part 1 is there twice"),
         ] {
-            is_bad(granted(&[1, 2, 3], signed(numbers), Method::Multipart), Route::Sign, words);
+            is_bad(granted(&[1, 2, 3], signed(numbers), Method::Multipart, ""), Route::Sign, words);
         }
         for url in NO_URLS {
             let mut outcome = signed(&[3, 1]);
             outcome.parts.push(Grant { url: SecretUrl::new(url), ..grant(2) });
             is_bad(
-                granted(&[1, 2, 3], outcome, Method::Multipart),
+                granted(&[1, 2, 3], outcome, Method::Multipart, ""),
                 Route::Sign,
                 "parts: part 2 has a url that is none",
             );
         }
-        assert!(granted(&[1, 2, 3], signed(&[3, 2, 1]), Method::Multipart).unwrap().keys().eq([&1, &2, &3]));
+        assert!(
+            granted(&[1, 2, 3], signed(&[3, 2, 1]), Method::Multipart, ORIGINS)
+                .unwrap()
+                .keys()
+                .eq([&1, &2, &3])
+        );
+    }
+
+    #[test]
+    fn grants_for_a_store_that_the_app_does_not_name_are_refused() {
+        for url in [
+            "http://store.example/SECRET",
+            "https://store.example",
+            "https://store.example:444/SECRET",
+            "https://store.example.evil.example/SECRET",
+            "https://store.example@evil.example/SECRET",
+            "https://store.example\\@evil.example/SECRET",
+            "https://evil.example/https://store.example/SECRET",
+            "https://STORE.example/SECRET",
+        ] {
+            let words = "parts: part 2 has a url of an origin that storeOrigins does not name";
+            let parts = || vec![Grant { url: SecretUrl::new(url), ..grant(2) }];
+            let outcome = CreateOutcome { parts: parts(), ..created() };
+            is_bad(accept(SIZE, outcome, 5 * MIB, ORIGINS), Route::Create, words);
+            let outcome = SignOutcome { id: "id".into(), parts: parts(), problem: None };
+            is_bad(granted(&[2], outcome, Method::Multipart, ORIGINS), Route::Sign, words);
+        }
     }
 
     #[test]

@@ -230,7 +230,11 @@ fn what_left_before_there_was_a_cap_is_not_owed_to_it() {
     while world.puts.iter().all(|(_, (_, range, _))| range.start < 200 * MIB) {
         world.step();
     }
-    world.tell(Event::Configure(Config { max_concurrent: 4, max_bytes_per_second: Some(5 * MIB) }));
+    world.tell(Event::Configure(Config {
+        max_concurrent: 4,
+        max_bytes_per_second: Some(5 * MIB),
+        ..Config::default()
+    }));
     while let Some(put) = world.puts.keys().next().copied() {
         world.end(put, Ok(Stored::default()));
     }

@@ -68,7 +68,7 @@ proptest! {
 
     #[test]
     fn nothing_it_is_told_makes_it_panic(events in proptest::collection::vec(any_event(), 0..200)) {
-        let mut machine = Machine::new(Config { max_concurrent: 0, max_bytes_per_second: Some(0) }, 0);
+        let mut machine = Machine::new(Config { max_concurrent: 0, max_bytes_per_second: Some(0), ..Config::default() }, 0);
         for (now, event) in events {
             machine.handle(now, event);
             while machine.poll_effect().is_some() {}
@@ -113,7 +113,7 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
             .prop_map(|(probe, readable)| Event::Probed { probe: ProbeId(probe), readable }),
         any::<bool>().prop_map(|online| Event::Network { online }),
         (0u32..9, any::<Option<u64>>()).prop_map(|(max_concurrent, max_bytes_per_second)| {
-            Event::Configure(Config { max_concurrent, max_bytes_per_second })
+            Event::Configure(Config { max_concurrent, max_bytes_per_second, ..Config::default() })
         }),
         Just(Event::Wake),
     ];

@@ -135,6 +135,31 @@ pub(crate) async fn insecure_store(cx: &Cx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Well-formed grants, but for a store that the app does not name: nothing goes there. With its origin named all goes.
+pub(crate) async fn foreign_store(cx: &Cx<'_>) -> Result<()> {
+    let file = cx.lab.files.shared("foreign.bin", 12 * MIB).await?;
+    let (world, page) = cx.start().await?;
+    let trust = |origin: &str| {
+        let set = "document.querySelector('windlass-upload').storeOrigins = [...arguments];";
+        page.js(set, vec![origin.into()])
+    };
+    trust("https://store.example").await?;
+    page.give_files(&[&file.path]).await?;
+    let (code, sentence) = check::refused(&page, LIMIT).await?;
+    cx.note(&format!("{code}: {sentence}"));
+    ensure!(
+        code == "bad-answer" && sentence.contains("an origin that storeOrigins does not name"),
+        "{sentence:?}"
+    );
+    super::doctor::names(cx, &page, "store-origin").await?;
+    let sent = world.store.records();
+    ensure!(sent.is_empty(), "the store was asked: {sent:?}");
+    trust(&world.store.url()).await?;
+    page.click(&page.only_row().await?, "retry").await?;
+    page.wait_rows(1, LIMIT, "tried again", |row| row.phase != "failed").await?;
+    check::all_done(&world, &page, &[&file], LIMIT).await
+}
+
 /// The id in create's answer is changed on the way: the real server refuses it, whatever it is used for.
 pub(crate) async fn tampered_id(cx: &Cx<'_>) -> Result<()> {
     for (name, size) in [("tampered multipart.bin", 64 * MIB), ("tampered single.bin", MIB)] {

@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const OWN: &str = "
     const ask = (route) => async (request, { signal }) => {
       window.__asked.push(route);
+      window.__signals.push(signal);
       const nth = window.__asked.filter((asked) => asked === route).length;
       if (route === 'sign' && nth === 1) throw new TypeError('no answer');
       if (route === 'complete' && nth === 1) {
@@ -31,6 +32,7 @@ const OWN: &str = "
       return answer.json();
     };
     window.__asked = [];
+    window.__signals = [];
     const element = document.createElement('windlass-upload');
     const functions = ['create', 'sign', 'list', 'complete', 'abort'].map((route) => [route, ask(route)]);
     element.backend = Object.fromEntries(functions);
@@ -49,6 +51,8 @@ pub(crate) async fn own(cx: &Cx<'_>) -> Result<()> {
     let asked = page.js("return window.__asked;", vec![]).await?;
     let count = |route: &str| asked.as_array().into_iter().flatten().filter(|asked| **asked == route).count();
     ensure!(count("sign") > 1 && count("complete") > 1, "what failed was not asked again: {asked}");
+    let ended = page.js("return window.__signals.filter((signal) => signal.aborted).length;", vec![]).await?;
+    ensure!(ended == 0, "{ended} signals tell of an end that nobody asked for");
     let (_world, page) = cx.start().await?;
     page.js(OWN, vec![]).await?;
     let refused = cx.lab.files.shared("refused.bin", MIB).await?;

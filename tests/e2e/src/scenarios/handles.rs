@@ -40,12 +40,17 @@ pub(crate) async fn bad_options(cx: &Cx<'_>) -> Result<()> {
         ("headers = { 'a b': 'x' }", "headers: a b is no name"),
         ("headers = { Authorization: 'Bearer \\u0142' }", "headers: Authorization"),
         ("headers = { Authorization: 'two\\nlines' }", "headers: Authorization"),
+        (
+            "storeOrigins = ['https://store.example/bucket']",
+            "storeOrigins: https://store.example/bucket is no origin",
+        ),
         ("maxConcurrent = 65", "maxConcurrent is not"),
         ("endpoint = ' '", "endpoint is empty"),
     ] {
         let script = format!(
             "const element = document.querySelector('windlass-upload');
             element.headers = {{}};
+            element.storeOrigins = [];
             window.__errors.length = 0;
             element.{set};"
         );

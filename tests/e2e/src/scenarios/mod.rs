@@ -110,6 +110,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(refusals::each_its_sentence, "refusals", 240),
         scenario!(bad_answers::calls, "bad_answers", 300),
         scenario!(bad_answers::insecure_store, "bad_answers_secure_page", 60),
+        scenario!(bad_answers::foreign_store, "foreign_store", 90),
         scenario!(bad_answers::tampered_id, "tampered_id", 90),
         scenario!(tamper::told, "tampered_grants", 120),
         // A minute of trying each, where the page cannot see that it was refused.

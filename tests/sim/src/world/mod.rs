@@ -156,8 +156,8 @@ pub(crate) fn run(scenario: &Scenario, mutant: Option<Mutant>, trace: bool) -> O
     world.outcome()
 }
 
-const fn config(scenario: &Scenario) -> Config {
-    Config { max_concurrent: scenario.slots, max_bytes_per_second: scenario.cap }
+fn config(scenario: &Scenario) -> Config {
+    Config { max_concurrent: scenario.slots, max_bytes_per_second: scenario.cap, ..Config::default() }
 }
 
 impl<'a> World<'a> {

@@ -222,8 +222,8 @@ impl World<'_> {
         self.capped_since = self.now;
         // What is on its way goes on.
         self.earned += self.puts.values().map(|put| put.range.end - put.range.start).sum::<u64>() as f64;
-        self.config = Config { max_concurrent: slots, max_bytes_per_second: cap };
-        self.tell(Event::Configure(self.config));
+        self.config = Config { max_concurrent: slots, max_bytes_per_second: cap, ..Config::default() };
+        self.tell(Event::Configure(self.config.clone()));
     }
 
     /// Nobody is there any more to hear of what was on its way; the store and the backend go on with what reached them.
@@ -249,7 +249,7 @@ impl World<'_> {
                 again.push(*id);
             }
         }
-        self.hands.reload(self.config, self.scenario.seed ^ self.now);
+        self.hands.reload(self.config.clone(), self.scenario.seed ^ self.now);
         self.tell(Event::Network { online: self.outage_kind() != Some(OutageKind::Offline) });
         self.add(again);
     }
