@@ -20,9 +20,14 @@ const WIDTH: usize = 120;
 
 fn lines_of_code(text: &str) -> usize {
     let not_code = ["//", "/*", "# ", "\"\"\"", "import ", "from ", "use ", "package "];
-    let mut in_docstring = false;
+    let (mut in_docstring, mut in_imports) = (false, false);
     let counts = |line: &&str| {
         let line = line.trim();
+        // Go's imports, to the bracket that closes them.
+        in_imports = line == "import (" || in_imports && line != ")";
+        if in_imports || line == ")" {
+            return false;
+        }
         // A docstring's lines are prose; one that ends on its first line has two marks.
         let marks = line.matches("\"\"\"").count();
         let was_prose = in_docstring;
@@ -80,6 +85,7 @@ fn recipes_are_short_and_pinned() {
 fn a_long_or_wide_recipe_is_found() {
     let prose = "// a\n\nimport b\n\"\"\"One.\n\nTwo.\n\"\"\"\n    \"\"\"Three.\"\"\"\n";
     assert_eq!(lines_of_code(&format!("{prose}x = 1\n#[test]\n")), 2);
+    assert_eq!(lines_of_code("import (\n\t\"fmt\"\n\n\t\"os\"\n)\nvar x = 1\n"), 1);
     assert!(complaints("a.js", &"x\n".repeat(CODE - 1)).is_empty());
     assert_eq!(complaints("a.js", &"x\n".repeat(CODE)).len(), 1);
     assert_eq!(

@@ -1,159 +1,154 @@
-// Windlass' backend contract, version 1, with Go's standard library for any store that speaks S3. It keeps nothing: an
-// upload's id carries, signed, what the server has to know of it. No URL is ever logged. HTTP is in serve.go, what is
-// signed in s3.go, what is asked of the store in store.go.
+// Windlass' backend contract, version 1, with minio-go for any store that speaks S3. It keeps nothing: an upload's id
+// carries, signed, what the server has to know of it. No URL is ever logged. HTTP and batches are here, what is done
+// with an upload is in upload.go.
 package main
 
 import (
 	"encoding/json"
+	"log"
+	"net/http"
+	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/minio/minio-go/v7"
 )
-
-// Bytes of the largest file, and of the largest that goes up in one request.
-const maxSize, single = 100_000_000_000, 5 << 20
-
-var details = map[string]string{
-	"400 bad-request":       "The request is not JSON, or not the JSON of this route.",
-	"403 id-refused":        "This upload was not started by this server, or its id was changed. Start it again.",
-	"404 not-found":         "The backend has create, sign, list, complete and abort. Check the endpoint.",
-	"404 upload-gone":       "The store does not know this upload any more. Start it again.",
-	"405 bad-request":       "This route takes POST only.",
-	"409 size-mismatch":     "The stored bytes are not as many as the file's. Upload it again.",
-	"410 upload-expired":    "This upload was started too long ago. Start it again.",
-	"413 too-large":         "Files of up to 100 GB are accepted, and requests of up to 4 MiB.",
-	"415 bad-request":       "Send the request as application/json.",
-	"422 bad-file":          "The file's size is not known, and this server cannot take such a file.",
-	"422 bad-parts":         "These are not the parts of the file as the store should hold them.",
-	"500 internal":          "The server made a mistake. Try again; if it stays, tell whoever runs it.",
-	"502 store-refused":     "The store refused. Tell whoever runs this to check its keys, rights and bucket.",
-	"503 store-unavailable": "The store does not answer as it should. Try again in a moment.",
-	"507 store-full":        "The store has no room left. Make room there, or tell whoever runs it.",
-}
-
-// problem is the status and the code of a refusal.
-type problem string
-
-func (p problem) Error() string { return string(p) }
-
-func (p problem) json() object {
-	status, code, _ := strings.Cut(string(p), " ")
-	return object{"status": json.Number(status), "code": code, "detail": details[string(p)]}
-}
 
 type object = map[string]any
 
-func create(ask asked) (object, error) {
-	if ask.Files == nil || len(*ask.Files) > 1000 {
-		return nil, problem("400 bad-request")
-	}
-	files := *ask.Files
-	for _, file := range files {
-		if file.Ref == nil || file.Name == nil {
-			return nil, problem("400 bad-request")
-		}
-	}
-	uploads := each(len(files), "ref", func(at int) (any, object, error) {
-		told, err := start(*files[at].Name, files[at].Type, files[at].Size)
-		return files[at].Ref, told, err
-	})
-	return object{"uploads": uploads, "serverTime": time.Now().UnixMilli()}, nil
+// problem is a refusal. It is thrown by a panic, which `try` catches, so that each step reads as what it does.
+type problem struct {
+	Status int    `json:"status"`
+	Code   string `json:"code"`
 }
 
-func start(name, kind string, size *uint64) (object, error) {
-	if size == nil {
-		return nil, problem("422 bad-file")
+func need(isRight bool, status int, code string) {
+	if !isRight {
+		panic(&problem{status, code})
 	}
-	if *size > maxSize {
-		return nil, problem("413 too-large")
-	}
-	upload := newUpload(name, kind, *size)
-	told := object{"provider": "s3", "key": upload.Key, "expiresAt": upload.End, "method": "single"}
-	if *size <= single {
-		told["parts"] = []object{upload.grant(1, *size)}
-	} else if err := upload.begin(); err != nil {
-		return nil, err
-	} else {
-		told["method"] = "multipart"
-	}
-	told["id"] = upload.seal()
-	return told, nil
 }
 
-func sign(ask asked) (object, error) {
-	told, err := perUpload(ask, "uploads", func(upload upload, _ *uint64, parts []part) (object, error) {
-		grants := make([]object, 0, len(parts))
-		for _, part := range parts {
-			if !upload.has(part) {
-				return nil, problem("422 bad-parts")
-			}
-			grants = append(grants, upload.grant(part.Number, *part.Size))
-		}
-		return object{"parts": grants}, nil
-	})
-	if err == nil {
-		told["serverTime"] = time.Now().UnixMilli()
-	}
-	return told, err
-}
-
-func list(ask asked) (object, error) {
-	if ask.ID == nil || ask.After > 10_000 {
-		return nil, problem("400 bad-request")
-	}
-	upload, err := open(*ask.ID, time.Now())
+func must[T any](told T, err error) T {
 	if err != nil {
-		return nil, err
+		panic(err)
 	}
-	page, err := upload.listed(ask.After)
-	if err == nil && page.IsTruncated {
-		return object{"parts": page.Part, "next": page.NextPartNumberMarker}, nil
-	}
-	return object{"parts": append([]part{}, page.Part...)}, err
+	return told
 }
 
-func complete(ask asked) (object, error) {
-	return perUpload(ask, "objects", finish)
+func try(work func()) (refused *problem) {
+	defer func() { refused = problemOf(recover()) }()
+	work()
+	return nil
 }
 
-func finish(upload upload, size *uint64, named []part) (object, error) {
-	if size == nil || *size != upload.Size {
-		return nil, problem("409 size-mismatch")
+// problemOf is what was thrown, as the page is told. An error's own words may repeat a URL, and stay here.
+func problemOf(thrown any) *problem {
+	if known, isOne := thrown.(*problem); isOne || thrown == nil {
+		return known
 	}
-	for at, part := range named {
-		if int(part.Number) != at+1 {
-			return nil, problem("422 bad-parts")
-		}
+	err, _ := thrown.(error)
+	answer := minio.ToErrorResponse(err)
+	log.Printf("%T: the store answers %d %s", thrown, answer.StatusCode, answer.Code)
+	if _, isFault := thrown.(runtime.Error); isFault {
+		return &problem{500, "internal"}
 	}
-	failed := upload.join(named)
-	if len(named) == 0 || failed == problem("422 bad-parts") {
-		return nil, problem("422 bad-parts")
+	switch code, status := answer.Code, answer.StatusCode; {
+	case code == "NoSuchUpload" || code == "NoSuchKey":
+		return &problem{404, "upload-gone"}
+	case code == "InvalidPart" || code == "InvalidPartOrder" || code == "EntityTooSmall":
+		return &problem{422, "bad-parts"}
+	case status == 507:
+		return &problem{507, "store-full"}
+	case status/100 == 4 && status != 429:
+		return &problem{502, "store-refused"}
 	}
-	// The key is this upload's alone: an object that is there was made by an earlier call, whatever join met.
-	length, etag, err := upload.head()
-	if err != nil && failed != nil {
-		return nil, failed
-	} else if err == nil && length != upload.Size {
-		return nil, problem("409 size-mismatch")
-	}
-	return object{"key": upload.Key, "size": length, "etag": etag}, err
+	return &problem{503, "store-unavailable"}
 }
 
-func abort(ask asked) (object, error) {
-	if ask.Ids == nil || len(*ask.Ids) > 1000 {
-		return nil, problem("400 bad-request")
+// asked is what the routes are asked for: each for some of it, and so is an entry of a batch.
+type asked struct {
+	Files, Uploads      []asked
+	Ids                 []string
+	Ref, ID, Name, Type string
+	Size                *uint64
+	After               uint16
+	Parts               []struct {
+		Number, Size uint64
+		Etag         string
 	}
-	uploads := make([]upload, len(*ask.Ids))
-	// All ids first: a forged one must not have half an effect. Those whose time is over may still be freed.
-	for at, id := range *ask.Ids {
-		var err error
-		if uploads[at], err = open(id, time.Time{}); err != nil {
-			return nil, err
-		}
+}
+
+// each answers for every entry; what is wrong with one does not keep the others from going on.
+func each(entries []asked, name, as string, one func(asked) object) object {
+	need(entries != nil && len(entries) <= 1000, 400, "bad-request")
+	outcomes, running := make([]object, len(entries)), sync.WaitGroup{}
+	running.Add(len(entries))
+	for at := range entries {
+		go func(at int) {
+			defer running.Done()
+			if refused := try(func() { outcomes[at] = one(entries[at]) }); refused != nil {
+				outcomes[at] = object{"problem": refused}
+			}
+			outcomes[at][name] = entries[at].Ref + entries[at].ID
+		}(at)
 	}
-	for _, upload := range uploads {
-		if err := upload.free(); err != nil && err != problem("404 upload-gone") {
-			return nil, err
-		}
+	running.Wait()
+	return object{as: outcomes, "serverTime": time.Now().UnixMilli()}
+}
+
+var routes = map[string]func(asked) object{
+	"create":   func(asked asked) object { return each(asked.Files, "ref", "uploads", start) },
+	"sign":     func(asked asked) object { return each(asked.Uploads, "id", "uploads", sign) },
+	"complete": func(asked asked) object { return each(asked.Uploads, "id", "objects", finish) },
+	"list":     list, "abort": abort,
+}
+
+func serve(answer http.ResponseWriter, request *http.Request) {
+	header, origin := answer.Header(), request.Header.Get("Origin")
+	header.Set("Cache-Control", "no-store")
+	if origin != "" && strings.Contains(","+os.Getenv("ALLOW_ORIGIN")+",", ","+origin+",") {
+		header.Set("Access-Control-Allow-Origin", origin)
+		header.Set("Access-Control-Allow-Headers", "content-type, authorization")
 	}
-	return object{}, nil
+	header.Set("Vary", "Origin")
+	if request.Method == http.MethodOptions {
+		return
+	}
+	var told any
+	refused := try(func() {
+		route := routes[strings.TrimPrefix(request.URL.Path, "/windlass/")]
+		need(route != nil, 404, "not-found")
+		need(request.Method == http.MethodPost, 405, "bad-request")
+		need(strings.HasPrefix(request.Header.Get("Content-Type"), "application/json"), 415, "bad-request")
+		need(request.ContentLength <= 4<<20, 413, "too-large")
+		var asked asked
+		body := http.MaxBytesReader(answer, request.Body, 4<<20)
+		need(json.NewDecoder(body).Decode(&asked) == nil, 400, "bad-request")
+		told = route(asked)
+	})
+	header.Set("Content-Type", "application/json")
+	if refused != nil {
+		told = refused
+		header.Set("Content-Type", "application/problem+json")
+		answer.WriteHeader(refused.Status)
+	}
+	// Who has gone away needs no answer.
+	_ = json.NewEncoder(answer).Encode(told)
+}
+
+func or(text, usual string) string {
+	if text == "" {
+		return usual
+	}
+	return text
+}
+
+func main() {
+	if bucket == "" || len(secret) < 32 {
+		log.Fatal("Set S3_BUCKET, and UPLOAD_SECRET to 32 letters or more.")
+	}
+	address := "127.0.0.1:" + or(os.Getenv("PORT"), "8788")
+	log.Fatal(http.ListenAndServe(address, http.HandlerFunc(serve)))
 }
