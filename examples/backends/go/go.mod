@@ -2,11 +2,13 @@ module example.com/windlass-backend
 
 go 1.19
 
-require github.com/minio/minio-go/v7 v7.0.46
+require (
+	github.com/google/uuid v1.3.0
+	github.com/minio/minio-go/v7 v7.0.46
+)
 
 require (
 	github.com/dustin/go-humanize v1.0.0 // indirect
-	github.com/google/uuid v1.3.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.15.9 // indirect
 	github.com/klauspost/cpuid/v2 v2.1.0 // indirect
