@@ -27,6 +27,7 @@ mod store;
 mod sweep;
 mod time;
 mod token;
+mod turns;
 mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -137,7 +138,8 @@ fn contract(
     };
     let limiter = config.rate_limit.map(Limiter::new);
     let guard = Guard { gate: Gate::new(config.auth, ids.clone())?, limiter };
-    let backend = Backend { store, ids, limits, policy: config.policy, metrics, webhooks };
+    let backend =
+        Backend { store, ids, limits, policy: config.policy, metrics, webhooks, joining: Arc::default() };
     Ok(routes::router(backend, guard, cors))
 }
 

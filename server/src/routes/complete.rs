@@ -81,6 +81,8 @@ async fn finish(
         return Err(problem::size_mismatch(upload.size, asked.size));
     }
     check_numbers(&asked.parts, if upload.store_id.is_some() { backend.limits.max_parts } else { 1 })?;
+    // While a store joins parts, its list of them may lack some already: a second call would be told that they are missing.
+    let _turn = backend.joining.take(&upload.key).await;
     let joined = match upload.multipart() {
         None => Ok(()),
         Some(multipart) => match join(backend, upload.size, multipart, &asked.parts).await {

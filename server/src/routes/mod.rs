@@ -35,6 +35,7 @@ use crate::problem::{self, Refusal, problem};
 use crate::store::Store;
 use crate::time::now_ms;
 use crate::token::{IdError, Ids, Upload};
+use crate::turns::Turns;
 use crate::webhook::Webhooks;
 
 /// Entries of one call at most; the contract's client sends far fewer.
@@ -55,6 +56,8 @@ pub(crate) struct Backend {
     pub(crate) policy: Policy,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) webhooks: Option<Arc<Webhooks>>,
+    /// Who joins the parts of an upload, by its key.
+    pub(crate) joining: Arc<Turns>,
 }
 
 impl Backend {
