@@ -137,13 +137,13 @@ async function multipart(visit, upload) {
 async function send(visit, upload, size) {
   const [grant] = upload.parts ?? [];
   // Anything else a page may not ask: a policy would report it, as if the site had a fault of its own.
-  shaped(/^https?:$/.test(urlOf(grant?.url)?.protocol), 'sign', 'url');
-  const { origin } = new URL(grant.url);
+  const url = urlOf(grant?.url);
+  shaped(/^https?:$/.test(url?.protocol), 'sign', 'url');
   const known = visit.options.storeOrigins;
-  if (known?.length && !known.includes(origin)) {
+  if (known?.length && !known.includes(url.origin)) {
     throw new Found({
       code: 'store-origin',
-      sentence: `The grants are for ${origin}, which storeOrigins does not name.`,
+      sentence: `The grants are for ${url.origin}, which storeOrigins does not name.`,
       fix: 'Name it there if it is your store. If not, look why the backend signs for it.',
     });
   }
