@@ -27,7 +27,8 @@ export type ErrorCode =
   | 'file-unreadable'
   | 'upload-gone'
   | 'parts-refused'
-  | 'size-mismatch';
+  | 'size-mismatch'
+  | 'checksum-mismatch';
 
 /** Who presigns: a backend over HTTP, or functions of the page. */
 export type BackendOptions =

@@ -127,6 +127,9 @@ kinds! {
     /// What is stored is not what was sent.
     SizeMismatch = "size-mismatch",
         "What was stored is not the whole file. Try again to start it anew.";
+    /// What is stored differs from the file.
+    ChecksumMismatch = "checksum-mismatch",
+        "What was stored is not the same as the file. Try again to start it anew.";
 }
 
 impl Error {
@@ -151,6 +154,9 @@ impl Error {
             404 if problem.code == problem_code::UPLOAD_GONE => (Kind::UploadGone, Status::Permanent),
             410 => (Kind::UploadGone, Status::Permanent),
             404 | 405 => (Kind::EndpointNotFound, Status::Permanent),
+            _ if problem.code == problem_code::CHECKSUM_MISMATCH => {
+                (Kind::ChecksumMismatch, Status::Permanent)
+            }
             _ if problem.code == problem_code::BAD_PARTS => (Kind::PartsRefused, Status::Permanent),
             409 if problem.code == problem_code::SIZE_MISMATCH => (Kind::SizeMismatch, Status::Permanent),
             413 => (Kind::TooLarge, Status::Permanent),

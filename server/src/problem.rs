@@ -45,6 +45,8 @@ fn status_and_title(code: &str) -> (u16, &'static str) {
         code::UPLOAD_EXPIRED => (410, "The upload has expired"),
         code::TOO_LARGE => (413, "Too large"),
         code::TYPE_REFUSED => (415, "This type of file is not accepted"),
+        code::CHECKSUM_MISMATCH => (422, "The stored bytes are not the file's"),
+        code::CHECKSUM_REQUIRED => (422, "A checksum is missing"),
         code::TOO_SMALL => (422, "Too small"),
         code::BAD_FILE => (422, "The file cannot be accepted"),
         code::BAD_PARTS => (422, "The parts are not those of the file"),

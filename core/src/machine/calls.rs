@@ -179,8 +179,11 @@ impl Machine {
             }
             room -= numbers.len();
             let plan = &remote.parts.plan;
-            let parts =
-                numbers.iter().map(|number| SignPart { number: *number, size: plan.part_len(*number) });
+            let parts = numbers.iter().map(|number| SignPart {
+                number: *number,
+                size: plan.part_len(*number),
+                checksum: None,
+            });
             request.uploads.push(SignUpload { id: remote.id.clone(), parts: parts.collect() });
             asked.push((file, remote.id.clone(), numbers));
         }
@@ -217,7 +220,7 @@ impl Machine {
             // A session has nothing to join.
             let is_session = remote.method == Method::Resumable;
             let parts = if is_session { Vec::new() } else { remote.parts.to_complete() };
-            request.uploads.push(CompleteUpload { id: id.clone(), size, parts });
+            request.uploads.push(CompleteUpload { id: id.clone(), size, parts, checksum: None });
             let joins = remote.method == Method::Multipart;
             upload.phase = Phase::Completing;
             bytes = bytes.saturating_add(size);

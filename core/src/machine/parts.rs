@@ -162,7 +162,10 @@ impl Parts {
     }
 
     pub(super) fn to_complete(&self) -> Vec<CompletePart> {
-        self.stored.numbers().map(|number| CompletePart { number, etag: self.stored.etag(number) }).collect()
+        self.stored
+            .numbers()
+            .map(|number| CompletePart { number, etag: self.stored.etag(number), checksum: None })
+            .collect()
     }
 }
 
@@ -171,7 +174,7 @@ mod tests {
     use super::*;
 
     fn listed(number: u32, size: u64) -> ListedPart {
-        ListedPart { number, size, etag: Some(format!("\"{number}\"")) }
+        ListedPart { number, size, etag: Some(format!("\"{number}\"")), checksum: None }
     }
 
     #[test]
@@ -184,7 +187,10 @@ mod tests {
         parts.reconcile(vec![listed(1, 5 << 20), listed(2, 7), listed(9, 5 << 20)]);
         assert!(parts.todo.keys().eq([&2, &3]));
         assert_eq!(parts.acknowledged, 5 << 20);
-        assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"1\"".into()) }]);
+        assert_eq!(
+            parts.to_complete(),
+            [CompletePart { number: 1, etag: Some("\"1\"".into()), checksum: None }]
+        );
     }
 
     #[test]
@@ -199,8 +205,11 @@ mod tests {
     fn a_tag_without_its_quotes_is_the_same() {
         let mut parts = Parts::new(Plan::single(7));
         parts.is_stored(1, Some("\"mine\""));
-        parts.reconcile(vec![ListedPart { number: 1, size: 7, etag: Some("mine".into()) }]);
-        assert_eq!(parts.to_complete(), [CompletePart { number: 1, etag: Some("\"mine\"".into()) }]);
+        parts.reconcile(vec![ListedPart { number: 1, size: 7, etag: Some("mine".into()), checksum: None }]);
+        assert_eq!(
+            parts.to_complete(),
+            [CompletePart { number: 1, etag: Some("\"mine\"".into()), checksum: None }]
+        );
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl Upload {
             last_modified: self.info.last_modified,
             path: self.info.path.clone(),
             metadata: self.info.metadata.clone(),
+            checksum: None,
         }
     }
 }

@@ -46,6 +46,13 @@ impl Object {
         self.put(name, Json::Text(text.to_owned()));
     }
 
+    /// Adds a string, if there is one.
+    pub fn text_if_any(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
     /// Adds a string, or `null`.
     pub fn text_or_null(&mut self, name: &str, text: Option<&str>) {
         self.put(name, text.map_or(Json::Null, |text| Json::Text(text.to_owned())));

@@ -4,6 +4,7 @@
 //! same types. Times are milliseconds since the Unix epoch, sizes are bytes, part numbers start at 1.
 //! Fields that a later version adds are ignored by an older client.
 
+mod checksum;
 mod grant;
 pub mod json;
 mod problem;
@@ -12,6 +13,7 @@ mod wire;
 
 use serde::{Deserialize, Serialize};
 
+pub use checksum::{Algorithm, Checksums, Proof};
 pub use grant::{Grant, GrantMethod, SecretUrl};
 pub use problem::{Problem, problem_code};
 pub use strict::Object;
@@ -78,6 +80,9 @@ pub struct NewFile {
     /// What the app wants kept with the object.
     #[serde(default, deserialize_with = "strict::texts")]
     pub metadata: Map<String, String>,
+    /// What the page will send checksums for; without it, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Proof>,
 }
 
 /// The answer to `create`.
@@ -115,6 +120,9 @@ pub struct CreateOutcome {
     /// The store's limits where they differ from the dialect's usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Which checksums the backend takes, for a page that will send them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksums>,
     /// Grants for the first parts; for `single`, the one grant of part 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Grant>,
@@ -184,7 +192,7 @@ pub struct SignUpload {
 }
 
 /// One part to presign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignPart {
     /// From 1.
     #[serde(deserialize_with = "strict::number")]
@@ -192,6 +200,9 @@ pub struct SignPart {
     /// Bytes.
     #[serde(deserialize_with = "strict::bytes")]
     pub size: u64,
+    /// The checksum of its bytes, in the upload's algorithm: its bytes, the highest first, in base64 (RFC 4648, section 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// The answer to `sign`.
@@ -247,6 +258,9 @@ pub struct ListedPart {
     /// The store's entity tag, with its quotes where the store has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The checksum of its bytes as the store tells it, in the upload's algorithm: its bytes, the highest first, in base64 (RFC 4648, section 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// `complete`: uploads whose bytes are all up.
@@ -268,6 +282,9 @@ pub struct CompleteUpload {
     /// Every part, in order.
     #[serde(deserialize_with = "strict::objects")]
     pub parts: Vec<CompletePart>,
+    /// The checksum of the whole file, in the upload's algorithm: its bytes, the highest first, in base64 (RFC 4648, section 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// A part as the page saw it stored.
@@ -279,6 +296,9 @@ pub struct CompletePart {
     /// The store's entity tag, if the browser was allowed to read it; else the backend asks the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The checksum of its bytes, in the upload's algorithm: what `sign` was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// The answer to `complete`.
@@ -302,6 +322,10 @@ pub struct CompleteOutcome {
     /// The object's entity tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The checksum of the whole object, in the upload's algorithm, if the store itself has made it from the bytes it
+    /// holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
     /// Where the app can have the object from, if the backend wants to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

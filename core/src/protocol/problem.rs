@@ -36,6 +36,10 @@ pub mod problem_code {
     pub const UPLOAD_GONE: &str = "upload-gone";
     /// 409: the stored bytes are not as many as the file's.
     pub const SIZE_MISMATCH: &str = "size-mismatch";
+    /// 422: what is stored is not what its checksum says; nothing of it is left.
+    pub const CHECKSUM_MISMATCH: &str = "checksum-mismatch";
+    /// 422: uploads here need checksums, and there is none.
+    pub const CHECKSUM_REQUIRED: &str = "checksum-required";
     /// 410: the upload's time is over.
     pub const UPLOAD_EXPIRED: &str = "upload-expired";
     /// 413: the file is larger than the policy or the store allows, or the request body is.

@@ -68,7 +68,7 @@ fn outcome(
         });
     }
     let url = objects::url(backend, &upload);
-    CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, url, problem: None }
+    CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, checksum: None, url, problem: None }
 }
 
 async fn finish(
@@ -219,7 +219,8 @@ mod tests {
 
     #[track_caller]
     fn check(numbers: &[u32], problem: &str) {
-        let parts: Vec<_> = numbers.iter().map(|&number| CompletePart { number, etag: None }).collect();
+        let parts: Vec<_> =
+            numbers.iter().map(|&number| CompletePart { number, etag: None, checksum: None }).collect();
         let detail = check_numbers(&parts, 3).map_or_else(|problem| problem.detail, |()| String::new());
         assert!(detail.starts_with(problem) && detail.is_empty() == problem.is_empty(), "{detail:?}");
     }

@@ -76,7 +76,7 @@ fn grants(backend: &Backend, caller: &Caller, id: &str, parts: &[SignPart]) -> R
         return Err(problem::bad_parts(format!("Part {number} is asked for twice. Name every part once.")));
     }
     let one = |part: &SignPart| {
-        let SignPart { number, size } = *part;
+        let SignPart { number, size, .. } = *part;
         check(&upload, &backend.limits, number, size)?;
         let granted = match upload.multipart() {
             None => grant_whole(backend, &upload),

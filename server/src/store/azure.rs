@@ -296,7 +296,7 @@ fn waiting_blocks(body: &str, upload: &str) -> Result<Vec<ListedPart>> {
         let name = xml::text(block, "Name").ok_or_else(odd)?;
         let size = xml::text(block, "Size").and_then(|size| size.parse().ok()).ok_or_else(odd)?;
         if let Some(number) = number_of(name, upload) {
-            parts.push(ListedPart { number, size, etag: None });
+            parts.push(ListedPart { number, size, etag: None, checksum: None });
         }
     }
     Ok(parts)

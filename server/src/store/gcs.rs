@@ -215,7 +215,12 @@ fn page_of_parts(body: &str) -> Result<PartPage> {
         let number = |tag| xml::text(part, tag).and_then(|text| text.trim().parse::<u64>().ok());
         let place = number("PartNumber").and_then(|number| u32::try_from(number).ok());
         let (Some(place), Some(size)) = (place, number("Size")) else { return Err(odd()) };
-        parts.push(ListedPart { number: place, size, etag: xml::text(part, "ETag").map(xml::plain) });
+        parts.push(ListedPart {
+            number: place,
+            size,
+            etag: xml::text(part, "ETag").map(xml::plain),
+            checksum: None,
+        });
     }
     let more = xml::text(body, "IsTruncated") == Some("true");
     let next = parts.last().filter(|_| more).map(|part| part.number);

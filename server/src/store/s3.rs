@@ -150,6 +150,7 @@ impl Store for S3Store {
             number: part.number.into(),
             size: part.size,
             etag: Some(part.etag),
+            checksum: None,
         });
         Ok(PartPage { parts: parts.collect(), next })
     }

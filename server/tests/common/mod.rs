@@ -115,7 +115,7 @@ impl Stand {
     }
 
     pub(crate) async fn sign(&self, id: &str, parts: &[(u32, u64)]) -> SignOutcome {
-        let parts = parts.iter().map(|&(number, size)| SignPart { number, size }).collect();
+        let parts = parts.iter().map(|&(number, size)| SignPart { number, size, checksum: None }).collect();
         let request = SignRequest { uploads: vec![SignUpload { id: id.to_owned(), parts }] };
         let answer: SignAnswer = self.answer("sign", &request).await;
         answer.uploads.into_iter().next().unwrap()
@@ -127,9 +127,12 @@ impl Stand {
         size: u64,
         parts: &[(u32, Option<&str>)],
     ) -> CompleteOutcome {
-        let parts =
-            parts.iter().map(|&(number, etag)| CompletePart { number, etag: etag.map(str::to_owned) });
-        let upload = CompleteUpload { id: id.to_owned(), size, parts: parts.collect() };
+        let parts = parts.iter().map(|&(number, etag)| CompletePart {
+            number,
+            etag: etag.map(str::to_owned),
+            checksum: None,
+        });
+        let upload = CompleteUpload { id: id.to_owned(), size, parts: parts.collect(), checksum: None };
         let answer: CompleteAnswer =
             self.answer("complete", &CompleteRequest { uploads: vec![upload] }).await;
         answer.objects.into_iter().next().unwrap()

@@ -97,6 +97,7 @@ impl Backend {
             method: Some(method),
             part_size,
             limits,
+            checksum: None,
             parts: (1..=first).map(|number| self.store.sign(upload, number, expires_at)).collect(),
             expires_at: None,
             problem: None,
@@ -127,6 +128,7 @@ impl Backend {
             number: *number,
             size: part.range.end - part.range.start,
             etag: Some(part.etag.clone()),
+            checksum: None,
         };
         let mut parts: Vec<_> = rest.map(listed).collect();
         let more = parts.len() > self.spec.page as usize;

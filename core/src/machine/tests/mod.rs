@@ -339,5 +339,5 @@ fn assert_is_alive(machine: &Machine) {
 }
 
 fn listed(number: u32, size: u64) -> ListedPart {
-    ListedPart { number, size, etag: None }
+    ListedPart { number, size, etag: None, checksum: None }
 }
