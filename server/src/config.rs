@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use reqwest::Url;
 use rusty_s3::{Credentials, UrlStyle};
 use serde::{Deserialize, Serialize};
+use windlass_core::protocol::Algorithm;
 
 use crate::auth::Auth;
 use crate::limit::RateLimit;
@@ -38,6 +39,8 @@ pub struct Config {
     pub forms: bool,
     /// What every object of an S3 store is stored with, besides its type.
     pub object_headers: Vec<ObjectHeader>,
+    /// What an S3 store, other than the embedded one, makes checksums by.
+    pub s3_checksum: S3Checksum,
     /// Origins whose pages may use the backend; `https://*.example.com` stands for all below that host.
     pub allow_origin: Vec<HeaderValue>,
     /// What ids are signed with; an embedded store without it keeps one in its folder.
@@ -65,6 +68,32 @@ pub enum LogFormat {
     Text,
     /// An object of JSON a line.
     Json,
+}
+
+/// What an S3 store makes checksums by; not all that speak its protocol know every one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum S3Checksum {
+    /// CRC-64/NVME, S3's own.
+    #[default]
+    Crc64nvme,
+    /// CRC-32C.
+    Crc32c,
+    /// CRC-32.
+    Crc32,
+    /// By nothing: uploads go without checksums.
+    None,
+}
+
+impl S3Checksum {
+    pub(crate) const fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            Self::Crc64nvme => Some(Algorithm::Crc64nvme),
+            Self::Crc32c => Some(Algorithm::Crc32c),
+            Self::Crc32 => Some(Algorithm::Crc32),
+            Self::None => None,
+        }
+    }
 }
 
 /// Where the bytes go.
@@ -123,6 +152,7 @@ impl Config {
             grant: Duration::from_mins(15),
             forms: true,
             object_headers: Vec::new(),
+            s3_checksum: S3Checksum::default(),
             allow_origin: Vec::new(),
             secret: None,
             auth: Auth::Anonymous,

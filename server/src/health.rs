@@ -60,7 +60,7 @@ impl Readiness {
         {
             return is_ready;
         }
-        let answer = tokio::time::timeout(PATIENCE, self.store.head(&self.key)).await;
+        let answer = tokio::time::timeout(PATIENCE, self.store.head(&self.key, None)).await;
         if let Ok(Err(error)) = &answer {
             error.log("readyz");
         }

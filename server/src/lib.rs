@@ -5,6 +5,7 @@
 
 mod access;
 mod auth;
+mod checksum;
 mod config;
 mod cors;
 mod digest;
@@ -39,7 +40,7 @@ use rusty_s3::{Bucket, Credentials, UrlStyle};
 use windlass_core::protocol::Limits;
 
 pub use auth::{Auth, JwtKeys, JwtRules, JwtSecret};
-pub use config::{Config, ConfigError, LogFormat, StoreConfig};
+pub use config::{Config, ConfigError, LogFormat, S3Checksum, StoreConfig};
 pub use embedded::embedded_keys;
 pub use keys::{KeyTemplate, TemplateError};
 pub use limit::RateLimit;
@@ -176,7 +177,7 @@ async fn open_embedded(config: &Config, servers: &mut Servers) -> Result<Opened,
     servers.serve(listener, embedded::router(data, &credentials)?);
     let endpoint = Url::parse(&format!("http://{}", reachable(addr))).map_err(|_| no_store())?;
     let place = Place { endpoint, bucket: embedded::BUCKET, region: embedded::REGION, style: UrlStyle::Path };
-    let store = sign_for(&place, &credentials, config)?;
+    let store = sign_for(&place, &credentials, S3Checksum::default(), config)?;
     let folder = data.join(embedded::BUCKET);
     let objects = folder.canonicalize().unwrap_or(folder).display().to_string();
     Ok(Opened { store, secret, objects, addr: Some(addr), claim: Some(claim) })
@@ -188,7 +189,7 @@ fn open_s3(config: &Config) -> Result<Opened, ConfigError> {
     };
     let secret = secret_of(config)?;
     let place = Place { endpoint: endpoint.clone(), bucket, region, style: *style };
-    let store = sign_for(&place, credentials, config)?;
+    let store = sign_for(&place, credentials, config.s3_checksum, config)?;
     let objects = format!("bucket {bucket} at {endpoint}");
     Ok(Opened { store, secret, objects, addr: None, claim: None })
 }
@@ -234,6 +235,7 @@ struct Place<'a> {
 fn sign_for(
     place: &Place<'_>,
     credentials: &Credentials,
+    checksum: S3Checksum,
     config: &Config,
 ) -> Result<Arc<dyn Store>, ConfigError> {
     let at = |endpoint: &Url| {
@@ -244,7 +246,8 @@ fn sign_for(
     let outside = at(config.public_store_url.as_ref().unwrap_or(&place.endpoint))?;
     let (inside, keys) = (at(&place.endpoint)?, credentials.clone());
     let headers = config.object_headers.clone();
-    Ok(Arc::new(S3Store::new(inside, outside, keys, config.grant, config.forms, headers)?))
+    let store = S3Store::new(inside, outside, keys, config.grant, config.forms, headers)?;
+    Ok(Arc::new(store.with_checksum(checksum.algorithm())))
 }
 
 fn no_store() -> ConfigError {

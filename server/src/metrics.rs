@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     signatures: Counter,
     objects: Counter,
     bytes: Counter,
+    mismatches: Counter,
     webhooks: Family<Try, Counter>,
 }
 
@@ -49,6 +50,7 @@ impl Metrics {
             signatures: Counter::default(),
             objects: Counter::default(),
             bytes: Counter::default(),
+            mismatches: Counter::default(),
             webhooks: Family::default(),
         };
         let mut registry = Registry::default();
@@ -61,6 +63,11 @@ impl Metrics {
             new.objects.clone(),
         );
         registry.register("windlass_completed_bytes", "Bytes of these objects", new.bytes.clone());
+        registry.register(
+            "windlass_checksum_mismatches",
+            "Answers that what has arrived is not the file",
+            new.mismatches.clone(),
+        );
         registry.register("windlass_webhook_tries", "Webhook calls by their outcome", new.webhooks.clone());
         Self { registry, ..new }
     }
@@ -77,6 +84,10 @@ impl Metrics {
     pub(crate) fn completed(&self, bytes: u64) {
         self.objects.inc();
         self.bytes.inc_by(bytes);
+    }
+
+    pub(crate) fn mismatch(&self) {
+        self.mismatches.inc();
     }
 
     /// `outcome` is one of `delivered`, `failed` (and tried again) and `given-up`.
@@ -104,6 +115,7 @@ mod tests {
         metrics.request("sign", 200, 0.2);
         metrics.signed(7);
         metrics.completed(100);
+        metrics.mismatch();
         metrics.webhook("failed");
         let text = metrics.text();
         for line in [
@@ -113,6 +125,7 @@ mod tests {
             "windlass_signatures_total 7",
             "windlass_completed_objects_total 1",
             "windlass_completed_bytes_total 100",
+            "windlass_checksum_mismatches_total 1",
             "windlass_webhook_tries_total{outcome=\"failed\"} 1",
             "# TYPE windlass_request_seconds histogram",
         ] {

@@ -22,6 +22,8 @@ pub struct Policy {
     pub key_template: KeyTemplate,
     /// How long a URL is good that reads the finished object; `None` hands out none.
     pub download: Option<Duration>,
+    /// Whether every file needs checksums, which the store checks as its bytes arrive.
+    pub require_checksum: bool,
     /// Whether a page may delete what it has uploaded.
     pub allow_delete: bool,
 }

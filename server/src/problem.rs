@@ -95,6 +95,26 @@ pub(crate) fn size_mismatch(expected: u64, found: u64) -> Problem {
     problem(code::SIZE_MISMATCH, detail)
 }
 
+pub(crate) fn checksum_mismatch() -> Problem {
+    problem(
+        code::CHECKSUM_MISMATCH,
+        "What has arrived at the store is not the same as the file, and was thrown away. Upload it again.",
+    )
+}
+
+pub(crate) fn checksum_of_another() -> Problem {
+    problem(
+        code::CHECKSUM_MISMATCH,
+        "What the store holds of this upload since an earlier call is not the same as the file. Upload it again.",
+    )
+}
+
+pub(crate) fn checksum_required() -> Problem {
+    let detail =
+        "Uploads here need a checksum of what is sent, and the page has sent none. Tell whoever made it.";
+    problem(code::CHECKSUM_REQUIRED, detail)
+}
+
 pub(crate) fn too_large(max: u64) -> Problem {
     problem(code::TOO_LARGE, format!("Files of up to {} are accepted. Choose a smaller one.", human(max)))
 }

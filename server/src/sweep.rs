@@ -90,7 +90,7 @@ async fn end(store: &dyn Store, upload: OpenUpload, dry_run: bool) -> (String, R
     if dry_run {
         return (format!("{key}{since}: would be given up"), Ok(false));
     }
-    match store.abort(Multipart { key: &key, id: &id, content_type: "" }).await {
+    match store.abort(Multipart { key: &key, id: &id, content_type: "", algorithm: None }).await {
         Ok(()) => (format!("{key}{since}: given up"), Ok(true)),
         Err(error) => (format!("{key}{since}: {error}"), Err(())),
     }

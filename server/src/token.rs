@@ -8,7 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::Mac;
 use serde::{Deserialize, Serialize};
 use windlass_core::map::Map;
-use windlass_core::protocol::Method;
+use windlass_core::protocol::{Algorithm, Checksums, Method};
 
 use crate::secret::{Secret, keyed};
 use crate::store::Multipart;
@@ -52,13 +52,58 @@ pub(crate) struct Upload {
     /// What the app wants told of the object, where somebody is told; else empty.
     #[serde(rename = "m", default, skip_serializing_if = "Map::is_empty")]
     pub(crate) metadata: Map<String, String>,
+    /// Its checksums, if it has any; ids from before there were some say nothing of them.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none", with = "letter")]
+    pub(crate) checksums: Option<Checksums>,
+}
+
+/// One letter is enough for the checksums: a capital where parts need them.
+mod letter {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Algorithm, Checksums};
+
+    const fn of(algorithm: Algorithm) -> char {
+        match algorithm {
+            Algorithm::Crc64nvme => 'n',
+            Algorithm::Crc32c => 'c',
+            Algorithm::Crc32 => 'z',
+            Algorithm::Sha256 => 's',
+            Algorithm::Md5 => 'm',
+        }
+    }
+
+    // As serde wants it.
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)]
+    pub(super) fn serialize<S: Serializer>(sums: &Option<Checksums>, to: S) -> Result<S::Ok, S::Error> {
+        match sums {
+            Some(Checksums { algorithm, parts: false }) => to.serialize_char(of(*algorithm)),
+            Some(Checksums { algorithm, parts: true }) => {
+                to.serialize_char(of(*algorithm).to_ascii_uppercase())
+            }
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Checksums>, D::Error> {
+        let letter = char::deserialize(from)?;
+        let known = Algorithm::ALL.into_iter().find(|one| of(*one) == letter.to_ascii_lowercase());
+        let algorithm = known.ok_or_else(|| D::Error::custom("an unknown algorithm"))?;
+        Ok(Some(Checksums { algorithm, parts: letter.is_ascii_uppercase() }))
+    }
 }
 
 impl Upload {
     /// The upload in parts that it is, if it is one.
     pub(crate) fn multipart(&self) -> Option<Multipart<'_>> {
         let id = self.store_id.as_deref()?;
-        Some(Multipart { key: &self.key, id, content_type: &self.content_type })
+        Some(Multipart { key: &self.key, id, content_type: &self.content_type, algorithm: self.algorithm() })
+    }
+
+    /// What its checksums are made by, if it has any.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        self.checksums.map(|checksums| checksums.algorithm)
     }
 
     /// How the bytes go up.
@@ -157,9 +202,36 @@ mod tests {
         let metadata = std::iter::once(("n".to_owned(), "m".repeat(500))).collect();
         let (key, path) = ("ü".repeat(512), "p".repeat(500));
         let (store_id, name) = (Some("s".repeat(300)), "n".repeat(80));
-        let owner = Some("o".repeat(22));
-        let large = Upload { key, store_id, owner, name, path, metadata, ..upload() };
+        let (owner, checksums) =
+            (Some("o".repeat(22)), Some(Checksums { algorithm: Algorithm::Crc64nvme, parts: true }));
+        let large = Upload { key, store_id, owner, name, path, metadata, checksums, ..upload() };
         assert_eq!(ids().open(&ids().seal(&large).unwrap(), 0), Ok(large));
+    }
+
+    #[test]
+    fn an_id_remembers_the_checksums_in_a_few_letters() {
+        let plain = ids().seal(&upload()).unwrap();
+        for algorithm in Algorithm::ALL {
+            for parts in [false, true] {
+                let upload = Upload { checksums: Some(Checksums { algorithm, parts }), ..upload() };
+                let id = ids().seal(&upload).unwrap();
+                assert_eq!(ids().open(&id, 0), Ok(upload));
+                assert!(id.len() <= plain.len() + 12, "{}", id.len());
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_from_before_there_were_checksums_is_good_and_one_of_a_later_algorithm_is_not() {
+        let sealed = |json: &str| {
+            let payload = [&[VERSION], json.as_bytes()].concat();
+            let tag = keyed(&ids().key).chain_update(&payload).finalize().into_bytes();
+            format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(&payload), BASE64_URL_SAFE_NO_PAD.encode(tag))
+        };
+        let old = ids().open(&sealed(r#"{"k":"a/b","u":"x","s":7,"e":9}"#), 0).unwrap();
+        assert_eq!((old.size, old.checksums), (7, None));
+        let later = sealed(r#"{"k":"a/b","u":"x","s":7,"e":9,"c":"q"}"#);
+        assert_eq!(ids().open(&later, 0), Err(IdError::Refused));
     }
 
     #[test]

@@ -10,10 +10,20 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use common::{MIB, Stand, file, id, stand_with, tagged};
-use windlass_core::protocol::CompleteOutcome;
+use windlass_core::protocol::{
+    CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, NewFile, Proof,
+};
 use windlass_server::{Config, StoreConfig};
 
 const SIZE: u64 = 6 * MIB;
+
+/// The checksum of whatever it holds.
+const STORED: &str = "rosUhgp5mIg=";
+
+const LISTED: &str = "<ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><MaxParts>1000</MaxParts>\
+    <IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>x</LastModified>\
+    <ETag>\"one\"</ETag><Size>5242880</Size></Part><Part><PartNumber>2</PartNumber><LastModified>x</LastModified>\
+    <ETag>\"two\"</ETag><Size>1048576</Size></Part></ListPartsResult>";
 
 const CREATED: &str = "<InitiateMultipartUploadResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
     <Bucket>b</Bucket><Key>k</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>";
@@ -40,6 +50,8 @@ async fn play(script: Script) -> (Stand, Arc<Mutex<Vec<String>>>) {
         let (log, script) = (Arc::clone(&log), Arc::clone(&script));
         async move {
             log.lock().unwrap().push(request.method().to_string());
+            // Real ones tell a checksum to those alone who ask for it.
+            let is_asked = request.headers().contains_key("x-amz-checksum-mode");
             let query = request.uri().query().unwrap_or_default().to_owned();
             let (status, body, length) = match *request.method() {
                 Method::POST if query.contains("uploads=") => (200, CREATED.to_owned(), None),
@@ -50,6 +62,12 @@ async fn play(script: Script) -> (Stand, Arc<Mutex<Vec<String>>>) {
             };
             let status = StatusCode::from_u16(status).unwrap();
             match length {
+                Some(length) if is_asked => {
+                    let names = ["content-length", "x-amz-checksum-crc64nvme", "x-amz-checksum-type"];
+                    let values = [length.to_string(), STORED.to_owned(), "FULL_OBJECT".to_owned()];
+                    (status, [(names[0], &values[0]), (names[1], &values[1]), (names[2], &values[2])])
+                        .into_response()
+                }
                 Some(length) => {
                     (status, [("content-length", length.to_string()), ("etag", "\"x-2\"".to_owned())])
                         .into_response()
@@ -111,11 +129,6 @@ async fn a_second_complete_is_understood_in_every_dialect() {
 
 #[tokio::test]
 async fn an_error_in_a_200_is_an_error() {
-    let listed = "<ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><MaxParts>1000</MaxParts>\
-        <IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>x</LastModified>\
-        <ETag>\"one\"</ETag><Size>5242880</Size></Part><Part><PartNumber>2</PartNumber><LastModified>x</LastModified>\
-        <ETag>\"two\"</ETag><Size>SECOND</Size></Part></ListPartsResult>";
-    let listed = &listed.replace("SECOND", &(SIZE - 5 * MIB).to_string());
     for (body, expected) in [
         (error("InternalError"), "store-unavailable"),
         (format!("<?xml version=\"1.0\"?>   {}", error("SlowDown")), "store-unavailable"),
@@ -124,10 +137,10 @@ async fn an_error_in_a_200_is_an_error() {
         (String::new(), "store-unavailable"),
         ("<html>hello</html>".to_owned(), "store-unavailable"),
     ] {
-        assert_eq!(code(complete((200, &body), (404, None), (200, listed)).await), expected, "{body}");
+        assert_eq!(code(complete((200, &body), (404, None), (200, LISTED)).await), expected, "{body}");
     }
     let denied = error("AccessDenied");
-    assert_eq!(code(complete((403, &denied), (403, None), (200, listed)).await), "store-refused");
+    assert_eq!(code(complete((403, &denied), (403, None), (200, LISTED)).await), "store-refused");
 }
 
 #[tokio::test]
@@ -140,4 +153,51 @@ async fn nothing_is_asked_of_the_store_for_bad_parts() {
     assert_eq!(code(stand.complete(id(&upload), SIZE, &[(2, None)]).await), "bad-parts");
     assert_eq!(code(stand.complete(id(&upload), SIZE + 1, &[(1, None), (2, None)]).await), "size-mismatch");
     assert!(asked.lock().unwrap().is_empty());
+}
+
+/// The outcome of a join with this checksum, and what was asked of the store for it.
+async fn proven(
+    complete: (u16, String),
+    head: (u16, Option<u64>),
+    sum: &str,
+) -> (CompleteOutcome, Vec<String>) {
+    let (stand, asked) = play(Script { complete, head, list: (200, LISTED.to_owned()) }).await;
+    let upload = stand.create(NewFile { checksum: Some(Proof::Object), ..file("a.bin", SIZE) }).await;
+    asked.lock().unwrap().clear();
+    let parts = (1..=2).map(|number| CompletePart { number, etag: None, checksum: None });
+    let (id, checksum) = (id(&upload).to_owned(), Some(sum.to_owned()));
+    let upload = CompleteUpload { id, size: SIZE, parts: parts.collect(), checksum };
+    let answer: CompleteAnswer = stand.answer("complete", &CompleteRequest { uploads: vec![upload] }).await;
+    let asked = asked.lock().unwrap().clone();
+    (answer.objects.into_iter().next().unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_store_that_joins_whatever_it_is_told_is_not_believed() {
+    let right = proven((200, COMPLETED.to_owned()), (200, Some(SIZE)), STORED).await;
+    assert_eq!((right.0.checksum.as_deref(), right.0.problem), (Some(STORED), None));
+    assert_eq!(right.1, ["GET", "POST", "HEAD"]);
+    let (wrong, asked) = proven((200, COMPLETED.to_owned()), (200, Some(SIZE)), "AAAAAAAAAAA=").await;
+    assert_eq!(
+        (code(wrong).as_str(), asked),
+        ("checksum-mismatch", vec_of(["GET", "POST", "HEAD", "DELETE"]))
+    );
+}
+
+#[tokio::test]
+async fn a_join_refused_for_its_checksum_is_understood_in_every_dialect() {
+    for name in ["BadDigest", "InvalidDigest"] {
+        let (refused, asked) = proven((400, error(name)), (404, None), STORED).await;
+        assert_eq!(
+            (code(refused).as_str(), asked),
+            ("checksum-mismatch", vec_of(["GET", "POST", "HEAD", "DELETE"]))
+        );
+        // Joined by an earlier call, whose answer was lost.
+        let (again, asked) = proven((400, error(name)), (200, Some(SIZE)), STORED).await;
+        assert_eq!((again.checksum.as_deref(), asked), (Some(STORED), vec_of(["GET", "POST", "HEAD"])));
+    }
+}
+
+fn vec_of<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(str::to_owned).into()
 }

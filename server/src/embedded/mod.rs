@@ -3,6 +3,7 @@
 //! Objects are plain files under `DIR/uploads`. It is not made for production: it does not sync to disk, and
 //! joining parts copies them.
 
+mod checksums;
 mod disk;
 mod drain;
 mod folder;

@@ -16,6 +16,7 @@ use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::OwnedMutexGuard;
 
+use super::checksums;
 use super::disk::explain;
 use super::folder::Folder;
 use super::parts;
@@ -68,7 +69,9 @@ impl S3 for Store {
     }
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
-        self.files.head_object(request).await
+        let asked = with_input(&request, request.input.clone());
+        let told = self.files.head_object(request).await?;
+        Ok(S3Response::new(checksums::tell(&self.files, &asked, told.output).await?))
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
@@ -176,7 +179,7 @@ fn check_key(key: &str) -> s3s::S3Result<()> {
     Ok(())
 }
 
-fn with_input<T, U>(request: &S3Request<T>, input: U) -> S3Request<U> {
+pub(super) fn with_input<T, U>(request: &S3Request<T>, input: U) -> S3Request<U> {
     S3Request {
         input,
         method: request.method.clone(),

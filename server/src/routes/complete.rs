@@ -9,8 +9,9 @@ use windlass_core::protocol::{
     CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest, CompleteUpload, ListedPart, Problem,
 };
 
-use super::{AT_ONCE, Asked, Backend, at_most, objects, once};
+use super::{AT_ONCE, Asked, Backend, at_most, objects, once, proof};
 use crate::auth::Caller;
+use crate::checksum::Checksum;
 use crate::problem::{self, Refusal};
 use crate::store::{Multipart, StoreError, Stored};
 use crate::token::Upload;
@@ -53,7 +54,7 @@ fn outcome(
     upload: Upload,
     stored: Stored,
 ) -> CompleteOutcome {
-    let Stored { size, etag } = stored;
+    let Stored { size, etag, checksum } = stored;
     backend.metrics.completed(size);
     if let Some(webhooks) = &backend.webhooks {
         webhooks.completed(&Completed {
@@ -68,7 +69,8 @@ fn outcome(
         });
     }
     let url = objects::url(backend, &upload);
-    CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, checksum: None, url, problem: None }
+    let checksum = checksum.map(|checksum| checksum.base64());
+    CompleteOutcome { id, key: Some(upload.key), size: Some(size), etag, checksum, url, problem: None }
 }
 
 async fn finish(
@@ -81,17 +83,19 @@ async fn finish(
         return Err(problem::size_mismatch(upload.size, asked.size));
     }
     check_numbers(&asked.parts, if upload.store_id.is_some() { backend.limits.max_parts } else { 1 })?;
+    let whole = proof::of_whole(&upload, asked)?;
+    let whole = whole.as_ref();
     // While a store joins parts, its list of them may lack some already: a second call would be told that they are missing.
     let _turn = backend.joining.take(&upload.key).await;
     let joined = match upload.multipart() {
         None => Ok(()),
-        Some(multipart) => match join(backend, upload.size, multipart, &asked.parts).await {
+        Some(multipart) => match join(backend, upload.size, multipart, &asked.parts, whole).await {
             Err(Failure::Problem(problem)) => return Err(problem),
             Err(Failure::Store(error)) => Err(error),
             Ok(()) => Ok(()),
         },
     };
-    let stored = stored(backend, &upload, joined).await?;
+    let stored = stored(backend, &upload, whole, joined).await?;
     Ok((upload, stored))
 }
 
@@ -131,11 +135,12 @@ async fn join(
     size: u64,
     upload: Multipart<'_>,
     parts: &[CompletePart],
+    whole: Option<&Checksum>,
 ) -> Result<(), Failure> {
     // It is asked although the page may know them: once joined, what is missing cannot be added any more.
     let held = backend.store.list_all(upload).await?;
     check_whole(size, parts, &held).map_err(Failure::Problem)?;
-    Ok(backend.store.join(upload, &held).await?)
+    Ok(backend.store.join(upload, &held, whole).await?)
 }
 
 /// Whether the store holds exactly the named parts, and these are the whole file.
@@ -145,9 +150,16 @@ fn check_whole(size: u64, named: &[CompletePart], listed: &[ListedPart]) -> Resu
     for part in named {
         let held = held.next().filter(|held| held.number == part.number);
         // A store without tags has told the page none either.
-        let is_ours = held.is_some_and(|held| match (&part.etag, &held.etag) {
-            (Some(known), Some(etag)) => is_same(known, etag),
-            _ => true,
+        let is_ours = held.is_some_and(|held| {
+            let is_tagged = match (&part.etag, &held.etag) {
+                (Some(known), Some(etag)) => is_same(known, etag),
+                _ => true,
+            };
+            let is_sent = match (&part.checksum, &held.checksum) {
+                (Some(sent), Some(checksum)) => sent == checksum,
+                _ => true,
+            };
+            is_tagged && is_sent
         });
         if !is_ours {
             return Err(missing(part.number));
@@ -185,14 +197,22 @@ fn missing(number: u32) -> Problem {
 async fn stored(
     backend: &Backend,
     upload: &Upload,
+    whole: Option<&Checksum>,
     joined: Result<(), StoreError>,
 ) -> Result<Stored, Problem> {
-    let error = match (backend.store.head(&upload.key).await, joined) {
+    let error = match (backend.store.head(&upload.key, upload.algorithm()).await, joined) {
+        (Ok(Some(stored)), joined) if proof::differs(&stored, whole) => {
+            return Err(match joined {
+                Ok(()) => proof::drop_object(backend, upload).await,
+                Err(_) => proof::keep_object(backend),
+            });
+        }
         (Ok(Some(stored)), _) if stored.size == upload.size => {
             tracing::info!("complete: an object of {} bytes", stored.size);
             return Ok(stored);
         }
         (Ok(Some(stored)), _) => return Err(problem::size_mismatch(upload.size, stored.size)),
+        (Ok(None), Err(StoreError::Checksum)) => return Err(proof::drop_parts(backend, upload).await),
         (Ok(None), Ok(())) => return Err(problem::not_arrived()),
         (Ok(None), Err(error)) if is_gone(backend, upload).await => {
             tracing::info!("complete: the upload is gone ({error})");

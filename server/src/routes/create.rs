@@ -7,10 +7,10 @@ use axum::{Extension, Json};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use windlass_core::map::Map;
-use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, NewFile, Problem};
+use windlass_core::protocol::{CreateAnswer, CreateOutcome, CreateRequest, Grant, Method, NewFile, Problem};
 
-use super::forms::{Forms, SINGLE};
-use super::{AT_ONCE, Asked, Backend, at_most, once};
+use super::forms::{Forms, method_of};
+use super::{AT_ONCE, Asked, Backend, at_most, once, proof};
 use crate::auth::Caller;
 use crate::keys::{Described, LONGEST, safe_name, safe_path};
 use crate::policy::judge_description;
@@ -63,6 +63,7 @@ async fn start(
     }
     judge_description(file)?;
     let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
+    let method = method_of(size);
     let (template, user) = (&backend.policy.key_template, caller.user.as_deref());
     let described = Described { name: &file.name, path: &file.path };
     let key = template.new_key(described, user, Timestamp::now(), &forms.batch);
@@ -74,19 +75,21 @@ async fn start(
         content_type,
         expires_at: now_ms().saturating_add(WEEK),
         owner: caller.hash.clone(),
+        checksums: proof::checksums(backend, file, method)?,
         name: if backend.keeps_names() { safe_name(&file.name, LONGEST) } else { String::new() },
         path: if is_told { safe_path(&file.path) } else { String::new() },
         metadata: if is_told { file.metadata.clone() } else { Map::new() },
     };
     let mut parts = Vec::new();
-    if size <= SINGLE {
+    if method == Method::Multipart {
+        let (key, kind) = (&upload.key, &upload.content_type);
+        let created = backend.store.create(key, kind, upload.algorithm()).await;
+        upload.store_id = Some(created.map_err(|error| refused(&error))?);
+    } else if !upload.checksums.is_some_and(|checksums| checksums.parts) {
         let signed = grant(backend, forms, upload).await?;
         upload = signed.0;
         parts.push(signed.1);
         backend.metrics.signed(1);
-    } else {
-        let created = backend.store.create(&upload.key, &upload.content_type).await;
-        upload.store_id = Some(created.map_err(|error| refused(&error))?);
     }
     outcome(backend, upload, parts)
 }
@@ -110,6 +113,7 @@ fn outcome(backend: &Backend, upload: Upload, parts: Vec<Grant>) -> Result<Creat
         id: Some(backend.ids.seal(&upload).map_err(|_| problem::internal())?),
         provider: Some(backend.store.provider()),
         method: Some(upload.method()),
+        checksum: upload.checksums,
         key: Some(upload.key),
         parts,
         expires_at: Some(upload.expires_at),

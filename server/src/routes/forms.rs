@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use windlass_core::protocol::{Grant, NewFile};
+use windlass_core::protocol::{Grant, Method, NewFile};
 
-use super::Backend;
+use super::{Backend, proof};
+use crate::checksum::Checksum;
 use crate::keys::Batch;
 use crate::policy::judge_description;
 use crate::store::{Form, Keys, Policy, StoreError};
 use crate::token::Upload;
 
 /// Files up to so many bytes go up in one request.
-pub(super) const SINGLE: u64 = 5 * 1024 * 1024;
+const SINGLE: u64 = 5 * 1024 * 1024;
+
+/// How a file of this size goes up.
+pub(super) const fn method_of(size: u64) -> Method {
+    if size <= SINGLE { Method::Single } else { Method::Multipart }
+}
 
 /// The forms of one batch: files of one type whose keys begin alike share one, and with it a range of sizes.
 pub(super) struct Forms {
@@ -44,8 +50,12 @@ impl Forms {
             else {
                 continue;
             };
-            // What is refused must not widen what the others may send.
-            if (backend.policy.min_size..=largest).contains(&size) && judge_description(file).is_ok() {
+            // What is refused, or waits for its checksum, must not widen what the others may send.
+            let is_granted = proof::checksums(backend, file, method_of(size))
+                .is_ok_and(|checksums| !checksums.is_some_and(|checksums| checksums.parts));
+            let is_taken =
+                (backend.policy.min_size..=largest).contains(&size) && judge_description(file).is_ok();
+            if is_taken && is_granted {
                 let group = groups.entry(kind).or_insert(Group { files: 0, sizes: (size, size) });
                 group.files += 1;
                 group.sizes = (group.sizes.0.min(size), group.sizes.1.max(size));
@@ -59,7 +69,7 @@ impl Forms {
         // A template with the name before the id gives every file a beginning of its own.
         let group = self.groups.get(&upload.content_type).filter(|group| group.files > 1);
         let (Some(prefix), Some(group)) = (self.batch.prefix_of(&upload.key), group) else {
-            return grant_whole(backend, upload);
+            return grant_whole(backend, upload, None);
         };
         // What a panic elsewhere left is whole all the same.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +83,7 @@ impl Forms {
             content_type: &upload.content_type,
             until: upload.expires_at,
         };
-        let Some(form) = backend.store.form(policy) else { return grant_whole(backend, upload) };
+        let Some(form) = backend.store.form(policy) else { return grant_whole(backend, upload, None) };
         let form = form?;
         let grant = form.grant(&upload.key);
         let (prefix, content_type) = (prefix.to_owned(), upload.content_type.clone());
@@ -82,12 +92,17 @@ impl Forms {
     }
 }
 
-/// The one grant of an upload in a single request, for nothing else.
-pub(super) fn grant_whole(backend: &Backend, upload: &Upload) -> Result<Grant, StoreError> {
+/// The one grant of an upload in a single request, for nothing else. With a checksum it is no form: stores do not look at
+/// one that stands in its fields.
+pub(super) fn grant_whole(
+    backend: &Backend,
+    upload: &Upload,
+    checksum: Option<&Checksum>,
+) -> Result<Grant, StoreError> {
     let Upload { key, size, content_type, expires_at, .. } = upload;
     let policy = Policy { keys: Keys::One(key), sizes: (*size, *size), content_type, until: *expires_at };
-    match backend.store.form(policy) {
+    match checksum.map_or_else(|| backend.store.form(policy), |_| None) {
         Some(form) => Ok(form?.grant(key)),
-        None => backend.store.grant_object(key, *size, content_type, *expires_at),
+        None => backend.store.grant_object(key, *size, content_type, checksum, *expires_at),
     }
 }

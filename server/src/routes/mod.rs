@@ -6,6 +6,7 @@ mod create;
 mod forms;
 mod list;
 mod objects;
+mod proof;
 mod sign;
 
 use std::collections::HashSet;

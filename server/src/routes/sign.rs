@@ -11,7 +11,7 @@ use windlass_core::protocol::{
 };
 
 use super::forms::grant_whole;
-use super::{AT_ONCE, Asked, Backend, at_most, once};
+use super::{AT_ONCE, Asked, Backend, at_most, once, proof};
 use crate::auth::Caller;
 use crate::problem::{self, Refusal};
 use crate::store::StoreError;
@@ -58,7 +58,7 @@ async fn joined(
         asked.iter().filter_map(|upload| Some((upload.id.clone(), backend.open(&upload.id, caller).ok()?)));
     let multipart: Vec<_> = opened.filter(|(_, upload)| upload.store_id.is_some()).collect();
     let look = |(id, upload): (String, Upload)| async move {
-        Ok(backend.store.head(&upload.key).await?.map(|_| id))
+        Ok(backend.store.head(&upload.key, None).await?.map(|_| id))
     };
     let found = stream::iter(multipart).map(look).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await;
     let found = found.map_err(|error: StoreError| {
@@ -78,9 +78,11 @@ fn grants(backend: &Backend, caller: &Caller, id: &str, parts: &[SignPart]) -> R
     let one = |part: &SignPart| {
         let SignPart { number, size, .. } = *part;
         check(&upload, &backend.limits, number, size)?;
+        let checksum = proof::of_part(backend, &upload, part)?;
+        let (checksum, until) = (checksum.as_ref(), upload.expires_at);
         let granted = match upload.multipart() {
-            None => grant_whole(backend, &upload),
-            Some(multipart) => backend.store.grant_part(multipart, number, size, upload.expires_at),
+            None => grant_whole(backend, &upload, checksum),
+            Some(multipart) => backend.store.grant_part(multipart, number, size, checksum, until),
         };
         granted.map_err(|error| error.problem())
     };

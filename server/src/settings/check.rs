@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use super::{Settings, layers};
 use crate::auth::Auth;
-use crate::config::{Config, ConfigError, StoreConfig};
+use crate::config::{Config, ConfigError, S3Checksum, StoreConfig};
 use crate::keys::{KeyTemplate, LONGEST_ELSEWHERE, LONGEST_EMBEDDED};
 use crate::limit::RateLimit;
 use crate::object_headers::ObjectHeader;
@@ -20,8 +20,9 @@ use crate::secret::{SHORTEST, Secret};
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
 /// Settings that mean nothing without another one.
-const NEEDS: [(&str, &str); 10] = [
+const NEEDS: [(&str, &str); 11] = [
     ("object-header", "s3-endpoint"),
+    ("s3-checksum", "s3-endpoint"),
     ("webhook-secret-file", "webhook-url"),
     ("client-address-header", "rate-limit"),
     ("s3-endpoint", "bucket"),
@@ -85,6 +86,7 @@ impl Settings {
             public_store_url,
             max_size: self.max_size,
             object_headers: object_headers.collect::<Result<_, _>>()?,
+            s3_checksum: self.s3_checksum.unwrap_or_default(),
             forms: self.forms.unwrap_or(true),
             grant: seconds("--grant-seconds", self.grant_seconds.unwrap_or(900))?,
             allow_origin,
@@ -110,6 +112,11 @@ impl Settings {
         if self.max_size.is_some_and(|max| max < min_size) {
             return Err(ConfigError::new("--min-size is more than --max-size. No file could be uploaded."));
         }
+        if self.require_checksum == Some(true) && self.s3_checksum == Some(S3Checksum::None) {
+            return Err(ConfigError::new(
+                "--require-checksum cannot be followed with --s3-checksum none. No file could be uploaded.",
+            ));
+        }
         let template = self.key_template.as_deref().map(|text| KeyTemplate::parse(text, longest)).transpose();
         let template =
             template.map_err(|error| ConfigError::new(format!("--key-template cannot be used: {error}.")))?;
@@ -119,6 +126,7 @@ impl Settings {
             min_size,
             key_template: template.unwrap_or_default(),
             download,
+            require_checksum: self.require_checksum == Some(true),
             allow_delete: self.allow_delete == Some(true),
         })
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, ConfigError, LogFormat};
+use crate::config::{Config, ConfigError, LogFormat, S3Checksum};
 use crate::sweep::Sweep;
 
 pub use azure::AzureCredentials;
@@ -130,6 +130,9 @@ pub struct Settings {
     /// Content-Disposition; may be repeated, in the environment with `|` between them.
     #[arg(long, value_name = "NAME: VALUE", value_delimiter = '|')]
     pub object_header: Option<Vec<String>>,
+    /// What the store makes checksums by [default: crc64nvme]; `none` where it knows none of these.
+    #[arg(long, value_name = "ALGORITHM")]
+    pub s3_checksum: Option<S3Checksum>,
     /// Sign for this container of Azure Blob Storage instead of the embedded store. Takes `AZURE_STORAGE_ACCOUNT`,
     /// `AZURE_STORAGE_KEY` and `WINDLASS_SECRET` from the environment.
     #[arg(long, value_name = "NAME")]
@@ -181,6 +184,9 @@ pub struct Settings {
     /// Accept files of this type only, as `application/pdf` or `image/*`; may be repeated.
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub allow_type: Option<Vec<String>>,
+    /// Refuse files whose page sends no checksums, and have the store check them as the bytes arrive.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub require_checksum: Option<bool>,
     /// How keys are made, of folders and {user}, {date}, {year}, {month}, {day}, {path}, {id} and {name} [default:
     /// {id}/{name}].
     #[arg(long, value_name = "TEMPLATE")]

@@ -187,6 +187,8 @@ fn a_policy_is_checked_before_anything_starts() {
     assert_eq!((config.policy.download, config.policy.allow_delete), (None, false));
     let given = self::config(&["--download-seconds", "60", "--allow-delete"], &[]).unwrap().policy;
     assert_eq!((given.download.unwrap().as_secs(), given.allow_delete), (60, true));
+    assert!(!config.policy.require_checksum);
+    assert!(self::config(&["--require-checksum"], &[]).unwrap().policy.require_checksum);
     refused(&["--download-seconds", "59"], &[], "--download-seconds is not between 60");
     refused(&["--allow-type", "*.png"], &[], "--allow-type is not a type");
     refused(&["--min-size", "2", "--max-size", "1"], &[], "--min-size is more than --max-size");
@@ -196,6 +198,22 @@ fn a_policy_is_checked_before_anything_starts() {
     refused(&["--key-template", &long], &[], "the store takes 127");
     let store = ["--s3-endpoint", "http://localhost:4566", "--bucket", "b", "--key-template", &long];
     assert!(self::config(&store, &KEYS).is_ok());
+}
+
+#[test]
+fn a_stores_checksums_are_chosen_where_there_are_several() {
+    let store = ["--s3-endpoint", "http://localhost:4566", "--bucket", "b"];
+    let chosen = |name: &str| {
+        let args = [&store[..], &["--s3-checksum", name]].concat();
+        config(&args, &KEYS).map(|config| config.s3_checksum)
+    };
+    assert_eq!(config(&store, &KEYS).unwrap().s3_checksum, S3Checksum::Crc64nvme);
+    assert_eq!(chosen("crc32c").unwrap(), S3Checksum::Crc32c);
+    assert_eq!(chosen("none").unwrap(), S3Checksum::None);
+    assert!(chosen("md5").is_err());
+    refused(&["--s3-checksum", "crc32"], &[], "--s3-checksum needs --s3-endpoint");
+    let none = [&store[..], &["--s3-checksum", "none", "--require-checksum"]].concat();
+    refused(&none, &KEYS, "--require-checksum cannot be followed");
 }
 
 #[test]

@@ -9,26 +9,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use reqwest::{Method, Url};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, ListedPart, Provider};
+use windlass_core::protocol::{Algorithm, Checksums, Grant, ListedPart, Method as How, Proof, Provider};
 
+use super::azure_blocks::{block_id, block_list, waiting_blocks};
 use super::delegation::Access;
 use super::http::{Call, Http, JOIN, header};
 use super::sas::Account;
 use super::{
-    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant, xml,
+    Marker, Multipart, OWN, PartPage, Result, Store, StoreError, Stored, UploadPage, freed, put_grant,
 };
+use crate::checksum::Checksum;
 use crate::config::ConfigError;
 
 /// Parts on a page of a list: an answer should not be megabytes.
 const PAGE: usize = 1000;
-
-/// Digits of a block's number: names of a blob's blocks must all be of one length.
-const DIGITS: usize = 5;
 
 /// When an upload that was given up is looked at once more: a block that was under way may come after all.
 const LATE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(7)];
@@ -104,9 +101,13 @@ impl AzureStore {
         key: &str,
         number: u32,
         query: &[(&str, &str)],
-        headers: Map<String, String>,
+        mut headers: Map<String, String>,
+        checksum: Option<&Checksum>,
         until: u64,
     ) -> Result<Grant> {
+        if let Some(checksum) = checksum {
+            headers.insert("x-ms-content-crc64".to_owned(), checksum.base64_reversed());
+        }
         let (signer, now) = (self.access.signer()?, Timestamp::now());
         put_grant(number, headers, until, self.grant.min(signer.left(now)), |left| {
             Ok(signer.sign(self.url(&self.outside, key, query), &self.container, key, "w", now, left))
@@ -146,7 +147,9 @@ impl AzureStore {
         let etag = match self.displace(key).await? {
             Some(etag) => Some(etag),
             // What an earlier try has put there without hearing of it: an object of blocks is never empty.
-            None => self.head(key).await?.filter(|stored| stored.size == 0).and_then(|stored| stored.etag),
+            None => {
+                self.head(key, None).await?.filter(|stored| stored.size == 0).and_then(|stored| stored.etag)
+            }
         };
         let Some(etag) = etag else { return Ok(()) };
         let mut call = Call::new(Method::DELETE);
@@ -173,24 +176,44 @@ impl Store for AzureStore {
         self.outside.origin().ascii_serialization()
     }
 
+    /// The service checks each request's bytes and keeps nothing of that: of a whole blob it tells no checksum.
+    fn checksums(&self, _method: How, _proof: Proof) -> Option<Checksums> {
+        Some(Checksums { algorithm: Algorithm::Crc64nvme, parts: true })
+    }
+
     /// Put Blob.
-    fn grant_object(&self, key: &str, _size: u64, content_type: &str, until: u64) -> Result<Grant> {
+    fn grant_object(
+        &self,
+        key: &str,
+        _size: u64,
+        content_type: &str,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant> {
         let mut headers = Map::new();
         headers.insert("x-ms-blob-type".to_owned(), "BlockBlob".to_owned());
         if !content_type.is_empty() {
             headers.insert("x-ms-blob-content-type".to_owned(), content_type.to_owned());
         }
-        self.grant(key, 1, &[], headers, until)
+        self.grant(key, 1, &[], headers, checksum, until)
     }
 
     /// Put Block.
-    fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
+    fn grant_part(
+        &self,
+        upload: Multipart<'_>,
+        number: u32,
+        _size: u64,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant> {
         let block = block_id(upload.id, number);
-        self.grant(upload.key, number, &[("comp", "block"), ("blockid", &block)], Map::new(), until)
+        let query = [("comp", "block"), ("blockid", block.as_str())];
+        self.grant(upload.key, number, &query, Map::new(), checksum, until)
     }
 
     /// Nothing has to be started; the id keeps the blocks of two uploads apart.
-    async fn create(&self, _key: &str, _content_type: &str) -> Result<String> {
+    async fn create(&self, _key: &str, _type: &str, _algorithm: Option<Algorithm>) -> Result<String> {
         let random = getrandom::u64().map_err(|_| StoreError::Unavailable("no random numbers".to_owned()))?;
         Ok(format!("{random:016x}"))
     }
@@ -213,7 +236,12 @@ impl Store for AzureStore {
     }
 
     /// Put Block List.
-    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()> {
+    async fn join(
+        &self,
+        upload: Multipart<'_>,
+        parts: &[ListedPart],
+        _whole: Option<&Checksum>,
+    ) -> Result<()> {
         let body = block_list(parts.iter().map(|part| block_id(upload.id, part.number)));
         let mut call = Call { timeout: JOIN, body: Some(body), ..Call::new(Method::PUT) };
         if !upload.content_type.is_empty() {
@@ -243,9 +271,9 @@ impl Store for AzureStore {
         Ok(None)
     }
 
-    async fn head(&self, key: &str) -> Result<Option<Stored>> {
+    async fn head(&self, key: &str, _algorithm: Option<Algorithm>) -> Result<Option<Stored>> {
         let (call, url) = self.own(Call::new(Method::HEAD), key, &[], "r")?;
-        self.http.head(&call, url).await
+        self.http.head(&call, url, |_| None).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
@@ -259,54 +287,12 @@ impl Store for AzureStore {
     }
 }
 
-/// The body of Put Block List.
-fn block_list(blocks: impl Iterator<Item = String>) -> String {
-    let mut body = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>".to_owned();
-    for block in blocks {
-        body.extend(["<Uncommitted>", &block, "</Uncommitted>"]);
-    }
-    body.push_str("</BlockList>");
-    body
-}
-
-/// A block's name: base64, as the service wants it, of the upload's id and the number.
-fn block_id(upload: &str, number: u32) -> String {
-    BASE64_STANDARD.encode(format!("{upload}-{number:0DIGITS$}"))
-}
-
-/// The number of a block of this upload.
-fn number_of(block: &str, upload: &str) -> Option<u32> {
-    let name = String::from_utf8(BASE64_STANDARD.decode(block).ok()?).ok()?;
-    name.strip_prefix(upload)?.strip_prefix('-')?.parse().ok()
-}
-
-/// The blocks of an upload that wait to be joined. Blocks of others, which any page with a grant can put there, are left
-/// out, and with them what they would add to the object.
-fn waiting_blocks(body: &str, upload: &str) -> Result<Vec<ListedPart>> {
-    let odd = || StoreError::Refused("its answer to Get Block List is not understood".to_owned());
-    if !body.contains("<BlockList") {
-        return Err(odd());
-    }
-    let committed = xml::text(body, "CommittedBlocks").unwrap_or_default();
-    if committed.contains("<Block>") {
-        return Err(StoreError::Gone);
-    }
-    let mut parts = Vec::new();
-    for block in xml::each(xml::text(body, "UncommittedBlocks").unwrap_or_default(), "Block") {
-        let name = xml::text(block, "Name").ok_or_else(odd)?;
-        let size = xml::text(block, "Size").and_then(|size| size.parse().ok()).ok_or_else(odd)?;
-        if let Some(number) = number_of(name, upload) {
-            parts.push(ListedPart { number, size, etag: None, checksum: None });
-        }
-    }
-    Ok(parts)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const UPLOAD: Multipart<'_> = Multipart { key: "k/ü b.bin", id: "0123456789abcdef", content_type: "" };
+    const UPLOAD: Multipart<'_> =
+        Multipart { key: "k/ü b.bin", id: "0123456789abcdef", content_type: "", algorithm: None };
 
     fn store() -> AzureStore {
         let url = |text: &str| text.parse::<Url>().unwrap();
@@ -316,26 +302,25 @@ mod tests {
     }
 
     #[test]
-    fn blocks_have_names_of_one_length_that_give_their_numbers_back() {
-        let names: Vec<_> = [1, 10, 9_999, 50_000].map(|number| block_id(UPLOAD.id, number)).into();
-        assert!(names.iter().all(|name| name.len() == names[0].len()), "{names:?}");
-        assert_eq!(number_of(&names[3], UPLOAD.id), Some(50_000));
-        assert_eq!(number_of(&names[3], "another upload's"), None);
-        for foreign in ["", "!", "AAAA", "MDEyMzQ1Njc4OWFiY2RlZi14"] {
-            assert_eq!(number_of(foreign, UPLOAD.id), None, "{foreign}");
-        }
-    }
-
-    #[test]
     fn a_grant_is_for_one_block_of_one_blob_at_the_browsers_host() {
-        let grant = store().grant_part(UPLOAD, 3, 42, u64::MAX).unwrap();
+        let grant = store().grant_part(UPLOAD, 3, 42, None, u64::MAX).unwrap();
         let url = grant.url.reveal();
         assert!(url.starts_with("https://acct.example/box/k/%C3%BC%20b.bin?comp=block&blockid="), "{url}");
         assert!(url.contains("&sp=w&") && url.contains("&spr=https&") && grant.headers.is_empty(), "{url}");
-        let whole = store().grant_object("k", 7, "text/plain", u64::MAX).unwrap();
+        let whole = store().grant_object("k", 7, "text/plain", None, u64::MAX).unwrap();
         let header = |name| whole.headers.get(name).map(String::as_str);
         assert_eq!(header("x-ms-blob-type"), Some("BlockBlob"));
         assert_eq!(header("x-ms-blob-content-type"), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_checksum_goes_along_the_lowest_byte_first() {
+        let sum = Checksum::parse(Algorithm::Crc64nvme, "rosUhgp5mIg=").unwrap();
+        let part = store().grant_part(UPLOAD, 1, 9, Some(&sum), u64::MAX).unwrap();
+        let whole = store().grant_object("k", 9, "", Some(&sum), u64::MAX).unwrap();
+        for grant in [part, whole] {
+            assert_eq!(grant.headers.get("x-ms-content-crc64").map(String::as_str), Some("iJh5CoYUi64="));
+        }
     }
 
     #[test]
@@ -348,31 +333,5 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("&sp=r&"), "{text}");
-    }
-
-    #[test]
-    fn a_list_tells_the_blocks_that_wait() {
-        let block = |upload: &str, number, size| {
-            let name = block_id(upload, number);
-            format!("<Block><Name>{name}</Name><Size>{size}</Size></Block>")
-        };
-        let list = |committed: &str, waiting: &str| {
-            format!(
-                "\u{feff}<?xml version=\"1.0\"?><BlockList><CommittedBlocks>{committed}</CommittedBlocks>\
-                 <UncommittedBlocks>{waiting}</UncommittedBlocks></BlockList>"
-            )
-        };
-        let waiting =
-            [block(UPLOAD.id, 2, 7), block("another upload's", 1, 5), block(UPLOAD.id, 1, 9)].concat();
-        let parts = waiting_blocks(&list("", &waiting), UPLOAD.id).unwrap();
-        let told: Vec<_> = parts.iter().map(|part| (part.number, part.size)).collect();
-        assert_eq!(told, [(2, 7), (1, 9)]);
-        assert_eq!(waiting_blocks(&list(&block("x", 1, 1), &waiting), UPLOAD.id), Err(StoreError::Gone));
-        assert!(waiting_blocks(&list("", ""), UPLOAD.id).unwrap().is_empty());
-        for odd in
-            ["", "<html>", "<BlockList><UncommittedBlocks><Block></Block></UncommittedBlocks></BlockList>"]
-        {
-            assert!(matches!(waiting_blocks(odd, UPLOAD.id), Err(StoreError::Refused(_))), "{odd}");
-        }
     }
 }

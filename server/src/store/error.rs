@@ -14,6 +14,8 @@ pub(crate) enum StoreError {
     Gone,
     /// The parts are not those that the store holds.
     Parts,
+    /// The bytes are not what their checksum says.
+    Checksum,
     /// No room left.
     Full,
     /// No answer, or a failure that may pass.
@@ -31,6 +33,10 @@ impl StoreError {
             // Ceph says NoSuchKey for an upload that was aborted.
             (_, "NoSuchUpload" | "NoSuchKey" | "BlobNotFound") => Self::Gone,
             (_, "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" | "InvalidBlockList") => Self::Parts,
+            // Garage says InvalidDigest, and Azure names the algorithm.
+            (_, "BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch" | "Crc64Mismatch") => {
+                Self::Checksum
+            }
             (507, _) | (_, "InsufficientStorage" | "QuotaExceeded" | "XMinioStorageFull") => Self::Full,
             (408 | 429 | 500.., _) | (_, "SlowDown" | "InternalError" | "RequestTimeout") => {
                 Self::Unavailable(told())
@@ -46,6 +52,7 @@ impl StoreError {
             Self::Parts => {
                 problem::bad_parts("The store holds other parts than those named. Send the file again.")
             }
+            Self::Checksum => problem::checksum_mismatch(),
             Self::Full => problem(
                 code::STORE_FULL,
                 "The store has no room left for this file. Make room there, or tell whoever runs it, then try again.",
@@ -64,7 +71,7 @@ impl StoreError {
     /// Writes the operator's side of it to the log; the page gets only [`Self::problem`].
     pub(crate) fn log(&self, op: &str) {
         match self {
-            Self::Gone | Self::Parts => tracing::info!("{op}: {self}"),
+            Self::Gone | Self::Parts | Self::Checksum => tracing::info!("{op}: {self}"),
             Self::Full | Self::Unavailable(_) | Self::Refused(_) => tracing::warn!("{op}: {self}"),
         }
     }
@@ -75,6 +82,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Gone => f.write_str("the store does not know the upload"),
             Self::Parts => f.write_str("the store holds other parts"),
+            Self::Checksum => f.write_str("the store found another checksum"),
             Self::Full => f.write_str("the store is full"),
             Self::Unavailable(why) => write!(f, "the store is not available ({})", why.trim()),
             Self::Refused(why) => write!(f, "the store refused ({})", why.trim()),
@@ -98,6 +106,8 @@ mod tests {
         check(404, "NoSuchKey", &StoreError::Gone);
         check(200, "InternalError", &StoreError::Unavailable("200 InternalError".to_owned()));
         check(400, "InvalidPart", &StoreError::Parts);
+        check(400, "BadDigest", &StoreError::Checksum);
+        check(400, "InvalidDigest", &StoreError::Checksum);
         check(503, "SlowDown", &StoreError::Unavailable("503 SlowDown".to_owned()));
         check(507, "InsufficientStorage", &StoreError::Full);
         check(404, "NoSuchBucket", &StoreError::Refused("404 NoSuchBucket".to_owned()));

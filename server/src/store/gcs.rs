@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use reqwest::{Method, Url};
+use reqwest::{Method, Response, Url};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, ListedPart, Provider};
+use windlass_core::protocol::{Algorithm, Checksums, Grant, ListedPart, Method as How, Proof, Provider};
 
 use super::form::{Dialect, form};
 use super::goog4::{ALGORITHM, Request, ServiceAccount};
@@ -20,7 +20,11 @@ use super::{
     Form, Marker, Multipart, OWN, PartPage, Policy, Result, Store, StoreError, Stored, UploadPage, freed,
     put_grant, uploads, xml,
 };
+use crate::checksum::Checksum;
 use crate::config::ConfigError;
+
+/// The header in which checksums go up and come back.
+const HASH: &str = "x-goog-hash";
 
 /// A bucket and the key of an account that may write to it.
 #[derive(Debug, Clone)]
@@ -100,9 +104,22 @@ impl Store for GcsStore {
         self.outside.clone()
     }
 
-    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant> {
-        let range = format!("{size},{size}");
+    /// Every object has one of its own, whatever came with its bytes.
+    fn checksums(&self, _method: How, proof: Proof) -> Option<Checksums> {
+        Some(Checksums { algorithm: Algorithm::Crc32c, parts: proof == Proof::Part })
+    }
+
+    fn grant_object(
+        &self,
+        key: &str,
+        size: u64,
+        content_type: &str,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant> {
+        let (range, hash) = (format!("{size},{size}"), checksum.map(hash));
         let mut headers = vec![("x-goog-content-length-range", range.as_str())];
+        headers.extend(hash.as_deref().map(|hash| (HASH, hash)));
         if !content_type.is_empty() {
             headers.push(("content-type", content_type));
         }
@@ -128,13 +145,21 @@ impl Store for GcsStore {
         Some(form(&dialect, policy, self.grant, now, sign))
     }
 
-    fn grant_part(&self, upload: Multipart<'_>, number: u32, _size: u64, until: u64) -> Result<Grant> {
-        let wire = number.to_string();
+    fn grant_part(
+        &self,
+        upload: Multipart<'_>,
+        number: u32,
+        _size: u64,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant> {
+        let (wire, hash) = (number.to_string(), checksum.map(hash));
         let query = &[("partNumber", wire.as_str()), ("uploadId", upload.id)];
-        self.grant(upload.key, number, What { method: "PUT", query, ..What::default() }, until)
+        let headers: Vec<_> = hash.as_deref().map(|hash| (HASH, hash)).into_iter().collect();
+        self.grant(upload.key, number, What { method: "PUT", query, headers: &headers }, until)
     }
 
-    async fn create(&self, key: &str, content_type: &str) -> Result<String> {
+    async fn create(&self, key: &str, content_type: &str, _: Option<Algorithm>) -> Result<String> {
         let header = [("content-type", content_type)];
         let headers = if content_type.is_empty() { &[] } else { &header[..] };
         let what = What { method: "POST", query: &[("uploads", "")], headers };
@@ -154,7 +179,7 @@ impl Store for GcsStore {
         page_of_parts(&body)
     }
 
-    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()> {
+    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart], _: Option<&Checksum>) -> Result<()> {
         let mut body = "<CompleteMultipartUpload>".to_owned();
         for ListedPart { number, etag, .. } in parts {
             let etag = etag.as_deref().unwrap_or_default().replace('&', "&amp;").replace('<', "&lt;");
@@ -184,9 +209,11 @@ impl Store for GcsStore {
         uploads::page(&body).map(Some)
     }
 
-    async fn head(&self, key: &str) -> Result<Option<Stored>> {
+    async fn head(&self, key: &str, algorithm: Option<Algorithm>) -> Result<Option<Stored>> {
         let what = What { method: "HEAD", ..What::default() };
-        self.http.head(&Call::new(Method::HEAD), self.url(&self.inside, key, what, OWN)?).await
+        let url = self.url(&self.inside, key, what, OWN)?;
+        let checksum = |response: &Response| algorithm.and_then(|one| stored_hash(response, one));
+        self.http.head(&Call::new(Method::HEAD), url, checksum).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
@@ -202,6 +229,20 @@ impl Store for GcsStore {
 
 fn cannot_sign() -> StoreError {
     StoreError::Refused("the service account's key cannot sign".to_owned())
+}
+
+/// The header's value for a checksum.
+fn hash(checksum: &Checksum) -> String {
+    format!("{}={}", checksum.algorithm().name(), checksum.base64())
+}
+
+/// An object's checksum in the answer to a HEAD, which tells several, in one header or in as many.
+fn stored_hash(response: &Response, algorithm: Algorithm) -> Option<Checksum> {
+    let told = response.headers().get_all(HASH).iter().filter_map(|value| value.to_str().ok());
+    let mut hashes = told.flat_map(|value| value.split(','));
+    let of_ours =
+        |hash: &str| Some(hash.trim().strip_prefix(algorithm.name())?.strip_prefix('=')?.to_owned());
+    Checksum::parse(algorithm, &hashes.find_map(of_ours)?)
 }
 
 /// A `ListPartsResult`.
@@ -233,7 +274,8 @@ mod tests {
     use super::*;
 
     const KEY_FILE: &str = include_str!("../../tests/vectors/gcs-test_service_account.not-a-test.json");
-    const UPLOAD: Multipart<'_> = Multipart { key: "k/ü b.bin", id: "up/id=", content_type: "" };
+    const UPLOAD: Multipart<'_> =
+        Multipart { key: "k/ü b.bin", id: "up/id=", content_type: "", algorithm: None };
 
     fn store() -> GcsStore {
         let url = |text: &str| text.parse::<Url>().unwrap();
@@ -244,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_grant_is_for_one_part_of_one_object_at_the_browsers_host() {
-        let grant = store().grant_part(UPLOAD, 3, 42, u64::MAX).unwrap();
+        let grant = store().grant_part(UPLOAD, 3, 42, None, u64::MAX).unwrap();
         let url = grant.url.reveal();
         assert!(
             url.starts_with("https://storage.googleapis.com/box/k/%C3%BC%20b.bin?X-Goog-Algorithm="),
@@ -252,11 +294,38 @@ mod tests {
         );
         assert!(url.contains("&partNumber=3&uploadId=up%2Fid%3D&X-Goog-Signature="), "{url}");
         assert!(url.contains("X-Goog-SignedHeaders=host&") && url.contains("X-Goog-Expires=60&"), "{url}");
-        let whole = store().grant_object("k", 7, "text/plain", u64::MAX).unwrap();
+        let whole = store().grant_object("k", 7, "text/plain", None, u64::MAX).unwrap();
         let signed = "X-Goog-SignedHeaders=content-type%3Bhost%3Bx-goog-content-length-range&";
         assert!(whole.url.reveal().contains(signed), "{}", whole.url.reveal());
         assert_eq!(whole.headers.get("x-goog-content-length-range").map(String::as_str), Some("7,7"));
         assert_eq!(whole.headers.get("content-type").map(String::as_str), Some("text/plain"));
+    }
+
+    #[test]
+    fn a_checksum_is_a_signed_header() {
+        let sum = Checksum::parse(Algorithm::Crc32c, "4waSgw==").unwrap();
+        let part = store().grant_part(UPLOAD, 1, 9, Some(&sum), u64::MAX).unwrap();
+        let whole = store().grant_object("k", 9, "", Some(&sum), u64::MAX).unwrap();
+        for grant in [part, whole] {
+            assert!(grant.url.reveal().contains("x-goog-hash&"), "{}", grant.url.reveal());
+            assert_eq!(grant.headers.get("x-goog-hash").map(String::as_str), Some("crc32c=4waSgw=="));
+        }
+    }
+
+    #[test]
+    fn the_objects_own_checksum_is_found_among_several() {
+        let told = |values: &[&str]| {
+            let mut answer = axum::http::Response::builder();
+            for value in values {
+                answer = answer.header("x-goog-hash", *value);
+            }
+            let answer = Response::from(answer.body(String::new()).unwrap());
+            stored_hash(&answer, Algorithm::Crc32c).map(|sum| sum.base64())
+        };
+        let (crc, md5) = ("crc32c=4waSgw==", "md5=JfnnlDI7RTiF9RgfG2JNCw==");
+        assert_eq!(told(&[crc, md5]).as_deref(), Some("4waSgw=="));
+        assert_eq!(told(&[&format!("{md5}, {crc}")]).as_deref(), Some("4waSgw=="));
+        assert_eq!((told(&[md5]), told(&[]), told(&["crc32c=4waSgw"])), (None, None, None));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use reqwest::{Client, Method, Response, Url, redirect};
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, Stored};
+use crate::checksum::Checksum;
 use crate::config::ConfigError;
 
 /// Until a call to the store must have connected.
@@ -70,8 +71,13 @@ impl Http {
         if status.is_success() { Ok(body) } else { Err(StoreError::from_answer(status, &body)) }
     }
 
-    /// Size and entity tag of the object that a HEAD is for, if there is one.
-    pub(super) async fn head(&self, call: &Call<'_>, url: Url) -> Result<Option<super::Stored>> {
+    /// Size and entity tag of the object that a HEAD is for, if there is one, and the checksum that is found in the answer.
+    pub(super) async fn head(
+        &self,
+        call: &Call<'_>,
+        url: Url,
+        checksum: impl FnOnce(&Response) -> Option<Checksum> + Send,
+    ) -> Result<Option<Stored>> {
         let response = self.send(call, url).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND {
@@ -83,7 +89,8 @@ impl Http {
         let size = header(&response, "content-length").and_then(|value| value.parse().ok());
         let size =
             size.ok_or_else(|| StoreError::Refused("it does not tell the object's size".to_owned()))?;
-        Ok(Some(super::Stored { size, etag: header(&response, "etag").map(str::to_owned) }))
+        let etag = header(&response, "etag").map(str::to_owned);
+        Ok(Some(Stored { size, etag, checksum: checksum(&response) }))
     }
 
     /// Sends, and again if the connection never came about: then the store has seen nothing of it.

@@ -4,6 +4,7 @@
 //! `core/src/provider`, and its words on the command line; nothing else knows which store it is.
 
 mod azure;
+mod azure_blocks;
 mod delegation;
 mod entra;
 mod error;
@@ -12,6 +13,7 @@ mod gcs;
 mod goog4;
 mod http;
 mod s3;
+mod s3_checksums;
 mod sas;
 mod uploads;
 mod xml;
@@ -21,8 +23,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Url;
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, ListedPart, Provider, SecretUrl};
+use windlass_core::protocol::{Algorithm, Checksums, Grant, ListedPart, Method, Proof, Provider, SecretUrl};
 
+use crate::checksum::Checksum;
 use crate::time::{millis, now_ms};
 
 pub(crate) use azure::AzureStore;
@@ -49,6 +52,8 @@ pub(crate) struct Multipart<'a> {
     pub(crate) id: &'a str,
     /// The MIME type that the object gets; may be empty.
     pub(crate) content_type: &'a str,
+    /// What its checksums are made by, if it has any.
+    pub(crate) algorithm: Option<Algorithm>,
 }
 
 /// An object that the store holds.
@@ -56,6 +61,8 @@ pub(crate) struct Multipart<'a> {
 pub(crate) struct Stored {
     pub(crate) size: u64,
     pub(crate) etag: Option<String>,
+    /// Of all its bytes, made by the store itself.
+    pub(crate) checksum: Option<Checksum>,
 }
 
 /// A page of the parts that the store holds, and where the next one begins.
@@ -79,19 +86,36 @@ pub(crate) trait Store: Send + Sync {
     /// The origin to which browsers send the bytes.
     fn public_origin(&self) -> String;
 
-    /// A grant to store the whole object, `size` bytes of this type, in one request.
-    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant>;
+    /// Which checksums it can be given for an upload of this method, whose page sends them for that; `None` where none.
+    fn checksums(&self, method: Method, proof: Proof) -> Option<Checksums>;
+
+    /// A grant to store the whole object, `size` bytes of this type and with this checksum, in one request.
+    fn grant_object(
+        &self,
+        key: &str,
+        size: u64,
+        content_type: &str,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant>;
 
     /// A form to store a whole object in one request, or several whose keys begin alike; `None` where the store has none.
     fn form(&self, _policy: Policy<'_>) -> Option<Result<Form>> {
         None
     }
 
-    /// A grant for one part of `size` bytes.
-    fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant>;
+    /// A grant for one part of `size` bytes with this checksum.
+    fn grant_part(
+        &self,
+        upload: Multipart<'_>,
+        number: u32,
+        size: u64,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant>;
 
-    /// Starts an upload in parts and returns the store's id of it.
-    async fn create(&self, key: &str, content_type: &str) -> Result<String>;
+    /// Starts an upload in parts, with checksums by this algorithm, and returns the store's id of it.
+    async fn create(&self, key: &str, content_type: &str, algorithm: Option<Algorithm>) -> Result<String>;
 
     /// One page of the parts that the store holds, after part number `after`, in order. [`StoreError::Gone`] where they
     /// have become an object already, or were given up and the store still knows it.
@@ -110,8 +134,10 @@ pub(crate) trait Store: Send + Sync {
         }
     }
 
-    /// Joins the parts, all of them as [`Self::list_all`] told them, from part 1 on.
-    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()>;
+    /// Joins the parts, all of them as [`Self::list_all`] told them, from part 1 on. Where the store can check the checksum
+    /// of the `whole` before there is an object, it does: [`StoreError::Checksum`].
+    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart], whole: Option<&Checksum>)
+    -> Result<()>;
 
     /// Gives an upload up; one that is unknown is given up already, and one that has become an object stays.
     async fn abort(&self, upload: Multipart<'_>) -> Result<()>;
@@ -120,8 +146,8 @@ pub(crate) trait Store: Send + Sync {
     /// them by itself.
     async fn open_uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Option<UploadPage>>;
 
-    /// The object under this key, if there is one.
-    async fn head(&self, key: &str) -> Result<Option<Stored>>;
+    /// The object under this key, if there is one, with its checksum by this algorithm where the store tells that.
+    async fn head(&self, key: &str, algorithm: Option<Algorithm>) -> Result<Option<Stored>>;
 
     /// A URL that reads the object for `lifetime`, answered with this `Content-Disposition` (RFC 6266).
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url>;

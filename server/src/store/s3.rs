@@ -5,18 +5,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use reqwest::{Method, Url};
+use reqwest::{Method, Response, Url};
 use rusty_s3::actions::{CreateMultipartUpload, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action};
 use windlass_core::map::Map;
-use windlass_core::protocol::{Grant, ListedPart, Provider};
+use windlass_core::protocol::{Algorithm, Checksums, Grant, ListedPart, Method as How, Proof, Provider};
 
 use super::form::{Dialect, form};
 use super::http::{Call, Http, JOIN};
 use super::{
     Form, Marker, Multipart, OWN, PartPage, Policy, Result, Store, StoreError, Stored, UploadPage, freed,
-    put_grant, uploads,
+    put_grant, s3_checksums, uploads,
 };
+use crate::checksum::Checksum;
 use crate::config::ConfigError;
 use crate::digest::{hex, hmac};
 use crate::object_headers::ObjectHeader;
@@ -35,6 +36,8 @@ pub(crate) struct S3Store {
     forms: bool,
     /// What every object is stored with.
     headers: Vec<ObjectHeader>,
+    /// What it makes checksums by.
+    checksum: Option<Algorithm>,
 }
 
 impl S3Store {
@@ -47,18 +50,32 @@ impl S3Store {
         headers: Vec<ObjectHeader>,
     ) -> std::result::Result<Self, ConfigError> {
         let http = Http::new(inside.base_url())?;
-        Ok(Self { http, inside, outside, credentials, grant, forms, headers })
+        Ok(Self { http, inside, outside, credentials, grant, forms, headers, checksum: None })
     }
 
-    /// Signs the body's length too, so that the store refuses any other; browsers send that header themselves.
+    /// The same store, which makes checksums by this.
+    pub(crate) const fn with_checksum(mut self, algorithm: Option<Algorithm>) -> Self {
+        self.checksum = algorithm;
+        self
+    }
+
+    /// Signs the body's length and the checksum too, so that the store refuses any other; browsers send the length themselves.
     fn grant<'a>(
         &self,
         mut action: impl S3Action<'a>,
         number: u32,
         size: u64,
-        headers: Map<String, String>,
+        mut headers: Map<String, String>,
+        checksum: Option<&Checksum>,
         until: u64,
     ) -> Result<Grant> {
+        if let Some(checksum) = checksum {
+            let (name, value) = s3_checksums::header_of(checksum);
+            headers.insert(name.to_owned(), value);
+        }
+        for (name, value) in headers.iter() {
+            action.headers_mut().insert(name.clone(), value.clone());
+        }
         action.headers_mut().insert("content-length", size.to_string());
         put_grant(number, headers, until, self.grant, |left| Ok(action.sign(left)))
     }
@@ -74,19 +91,30 @@ impl Store for S3Store {
         self.outside.base_url().origin().ascii_serialization()
     }
 
-    fn grant_object(&self, key: &str, size: u64, content_type: &str, until: u64) -> Result<Grant> {
+    /// A part must come with its checksum where the upload was created with an algorithm; and without that, `join` is told
+    /// none of the whole.
+    fn checksums(&self, method: How, proof: Proof) -> Option<Checksums> {
+        let parts = method == How::Multipart || proof == Proof::Part;
+        self.checksum.map(|algorithm| Checksums { algorithm, parts })
+    }
+
+    fn grant_object(
+        &self,
+        key: &str,
+        size: u64,
+        content_type: &str,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant> {
         let mut headers = Map::new();
-        let mut action = self.outside.put_object(Some(&self.credentials), key);
+        let action = self.outside.put_object(Some(&self.credentials), key);
         if !content_type.is_empty() {
             headers.insert("content-type".to_owned(), content_type.to_owned());
         }
         for ObjectHeader { name, value } in &self.headers {
             headers.insert(name.clone(), value.clone());
         }
-        for (name, value) in headers.iter() {
-            action.headers_mut().insert(name.clone(), value.clone());
-        }
-        self.grant(action, 1, size, headers, until)
+        self.grant(action, 1, size, headers, checksum, until)
     }
 
     fn form(&self, policy: Policy<'_>) -> Option<Result<Form>> {
@@ -108,13 +136,20 @@ impl Store for S3Store {
         Some(form(&dialect, policy, self.grant, now, sign))
     }
 
-    fn grant_part(&self, upload: Multipart<'_>, number: u32, size: u64, until: u64) -> Result<Grant> {
+    fn grant_part(
+        &self,
+        upload: Multipart<'_>,
+        number: u32,
+        size: u64,
+        checksum: Option<&Checksum>,
+        until: u64,
+    ) -> Result<Grant> {
         let wire = u16::try_from(number).map_err(|_| StoreError::Parts)?;
         let action = self.outside.upload_part(Some(&self.credentials), upload.key, wire, upload.id);
-        self.grant(action, number, size, Map::new(), until)
+        self.grant(action, number, size, Map::new(), checksum, until)
     }
 
-    async fn create(&self, key: &str, content_type: &str) -> Result<String> {
+    async fn create(&self, key: &str, content_type: &str, algorithm: Option<Algorithm>) -> Result<String> {
         let mut action = self.inside.create_multipart_upload(Some(&self.credentials), key);
         let mut call = Call::new(Method::POST);
         if !content_type.is_empty() {
@@ -124,6 +159,12 @@ impl Store for S3Store {
         for ObjectHeader { name, value } in &self.headers {
             action.headers_mut().insert(name.as_str(), value.as_str());
             call.headers.push((name, value.clone()));
+        }
+        if let Some(algorithm) = algorithm {
+            for (name, value) in s3_checksums::of_new(algorithm) {
+                action.headers_mut().insert(name, value.clone());
+                call.headers.push((name, value));
+            }
         }
         let body = self.http.text(call, action.sign(OWN)).await?;
         match CreateMultipartUpload::parse_response(&body) {
@@ -146,21 +187,35 @@ impl Store for S3Store {
         let answer = ListParts::parse_response(&body)
             .map_err(|_| StoreError::Refused("its answer to ListParts is not understood".to_owned()))?;
         let next = answer.next_part_number_marker.map(u32::from);
+        // rusty-s3 leaves them out.
+        let checksums = upload.algorithm.map(|algorithm| s3_checksums::of_parts(&body, algorithm));
         let parts = answer.parts.into_iter().map(|part| ListedPart {
             number: part.number.into(),
             size: part.size,
             etag: Some(part.etag),
-            checksum: None,
+            checksum: checksums.as_ref().and_then(|known| known.get(&part.number).cloned()),
         });
         Ok(PartPage { parts: parts.collect(), next })
     }
 
-    async fn join(&self, upload: Multipart<'_>, parts: &[ListedPart]) -> Result<()> {
+    async fn join(
+        &self,
+        upload: Multipart<'_>,
+        parts: &[ListedPart],
+        whole: Option<&Checksum>,
+    ) -> Result<()> {
         let tags = parts.iter().map(|part| part.etag.as_deref().unwrap_or_default());
-        let action =
+        let mut action =
             self.inside.complete_multipart_upload(Some(&self.credentials), upload.key, upload.id, tags);
+        let mut call = Call { timeout: JOIN, ..Call::new(Method::POST) };
+        if let Some(whole) = whole {
+            for (name, value) in s3_checksums::of_whole(whole) {
+                action.headers_mut().insert(name, value.clone());
+                call.headers.push((name, value));
+            }
+        }
         let url = action.sign(OWN);
-        let call = Call { timeout: JOIN, body: Some(action.body()), ..Call::new(Method::POST) };
+        call.body = Some(action.body());
         let body = self.http.text(call, url).await?;
         // The store answers 200 before it has joined anything, and tells only in the body how it went.
         if body.contains("<CompleteMultipartUploadResult") && !body.contains("<Error>") {
@@ -187,9 +242,17 @@ impl Store for S3Store {
         uploads::page(&body).map(Some)
     }
 
-    async fn head(&self, key: &str) -> Result<Option<Stored>> {
-        let url = self.inside.head_object(Some(&self.credentials), key).sign(OWN);
-        self.http.head(&Call::new(Method::HEAD), url).await
+    async fn head(&self, key: &str, algorithm: Option<Algorithm>) -> Result<Option<Stored>> {
+        let mut action = self.inside.head_object(Some(&self.credentials), key);
+        let mut call = Call::new(Method::HEAD);
+        if algorithm.is_some() {
+            let (name, value) = s3_checksums::ASKED;
+            action.headers_mut().insert(name, value);
+            call.headers.push((name, value.to_owned()));
+        }
+        let url = action.sign(OWN);
+        let told = |response: &Response| s3_checksums::of_object(response, algorithm?);
+        self.http.head(&call, url, told).await
     }
 
     fn download_url(&self, key: &str, disposition: &str, lifetime: Duration) -> Result<Url> {
@@ -219,7 +282,7 @@ mod tests {
     use crate::time::now_ms;
 
     fn part_of(key: &str) -> Multipart<'_> {
-        Multipart { key, id: "id", content_type: "" }
+        Multipart { key, id: "id", content_type: "", algorithm: None }
     }
 
     fn store() -> S3Store {
@@ -252,12 +315,39 @@ mod tests {
 
     #[test]
     fn a_grant_is_for_the_browsers_host_and_one_length() {
-        let grant = store().grant_part(part_of("k/ü.bin"), 3, 42, u64::MAX).unwrap();
+        let grant = store().grant_part(part_of("k/ü.bin"), 3, 42, None, u64::MAX).unwrap();
         let url = grant.url.reveal();
         assert!(url.starts_with("https://outside/b/k/%C3%BC.bin?"), "{url}");
         assert!(url.contains("X-Amz-SignedHeaders=content-length%3Bhost"), "{url}");
         assert!(url.contains("X-Amz-Expires=60&") && url.contains("partNumber=3&uploadId=id"), "{url}");
         assert!(grant.headers.is_empty());
+    }
+
+    #[test]
+    fn a_grant_with_a_checksum_is_for_these_bytes_alone() {
+        let sum = Checksum::parse(Algorithm::Crc64nvme, "rosUhgp5mIg=").unwrap();
+        let part = store().grant_part(part_of("k"), 1, 9, Some(&sum), u64::MAX).unwrap();
+        let whole = store().grant_object("k", 9, "", Some(&sum), u64::MAX).unwrap();
+        for grant in [part, whole] {
+            let signed = "X-Amz-SignedHeaders=content-length%3Bhost%3Bx-amz-checksum-crc64nvme&";
+            assert!(grant.url.reveal().contains(signed), "{}", grant.url.reveal());
+            assert_eq!(
+                grant.headers.get("x-amz-checksum-crc64nvme").map(String::as_str),
+                Some("rosUhgp5mIg=")
+            );
+        }
+    }
+
+    #[test]
+    fn parts_have_checksums_wherever_the_whole_shall_have_one() {
+        let parts = |method, proof| {
+            let store = store().with_checksum(Some(Algorithm::Crc32c));
+            store.checksums(method, proof).map(|checksums| (checksums.algorithm.name(), checksums.parts))
+        };
+        assert_eq!(parts(How::Multipart, Proof::Object), Some(("crc32c", true)));
+        assert_eq!(parts(How::Single, Proof::Object), Some(("crc32c", false)));
+        assert_eq!(parts(How::Single, Proof::Part), Some(("crc32c", true)));
+        assert_eq!(store().checksums(How::Single, Proof::Part), None);
     }
 
     #[test]
@@ -267,8 +357,8 @@ mod tests {
         let keys = Credentials::new_with_token("key", "secret", "a/token+of=time");
         let store =
             S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true, Vec::new()).unwrap();
-        let whole = store.grant_object("k", 1, "", u64::MAX).unwrap();
-        for grant in [store.grant_part(part_of("k"), 1, 1, u64::MAX).unwrap(), whole] {
+        let whole = store.grant_object("k", 1, "", None, u64::MAX).unwrap();
+        for grant in [store.grant_part(part_of("k"), 1, 1, None, u64::MAX).unwrap(), whole] {
             let url = grant.url.reveal();
             assert!(url.starts_with("https://b.s3.eu-central-1.amazonaws.com/k?"), "{url}");
             assert!(url.contains("X-Amz-Security-Token=a%2Ftoken%2Bof%3Dtime&"), "{url}");
@@ -278,7 +368,7 @@ mod tests {
     #[test]
     fn a_grant_ends_with_its_upload() {
         let until = now_ms() + 10_500;
-        let grant = store().grant_object("k/a", 0, "text/plain", until).unwrap();
+        let grant = store().grant_object("k/a", 0, "text/plain", None, until).unwrap();
         assert!(grant.expires_at <= until && grant.url.reveal().contains("X-Amz-Expires=10&"));
         assert_eq!(grant.headers.get("content-type").map(String::as_str), Some("text/plain"));
     }
@@ -301,7 +391,7 @@ mod tests {
         let keys = Credentials::new("key", "secret");
         let store =
             S3Store::new(bucket.clone(), bucket, keys, Duration::from_mins(1), true, Vec::new()).unwrap();
-        let error = store.head("secret-key").await.unwrap_err();
+        let error = store.head("secret-key", None).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)));
         let text = format!("{error:?} {error}");
         assert!(!text.contains("secret-key") && !text.contains("X-Amz"), "{text}");
