@@ -26,8 +26,8 @@ const VERSION: &str = "2021-12-02";
 
 const CORS: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><StorageServiceProperties><Cors><CorsRule>\
     <AllowedOrigins>*</AllowedOrigins><AllowedMethods>PUT</AllowedMethods>\
-    <AllowedHeaders>x-ms-blob-type,x-ms-blob-content-type,content-type</AllowedHeaders>\
-    <ExposedHeaders>x-ms-error-code</ExposedHeaders><MaxAgeInSeconds>3000</MaxAgeInSeconds>\
+    <AllowedHeaders>x-ms-blob-type,x-ms-blob-content-type,x-ms-content-crc64,content-type</AllowedHeaders>\
+    <ExposedHeaders>x-ms-content-crc64,x-ms-error-code</ExposedHeaders><MaxAgeInSeconds>3000</MaxAgeInSeconds>\
     </CorsRule></Cors></StorageServiceProperties>";
 
 /// The running store.

@@ -86,8 +86,8 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     for (name, value) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-methods", "PUT, POST"),
-        ("access-control-allow-headers", "content-type,x-goog-content-length-range"),
-        ("access-control-expose-headers", "ETag"),
+        ("access-control-allow-headers", "content-type,x-goog-content-length-range,x-goog-hash"),
+        ("access-control-expose-headers", "ETag, x-goog-hash"),
         ("access-control-max-age", "3000"),
     ] {
         answer.headers_mut().insert(name, value.parse()?);
@@ -276,6 +276,13 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
         let error = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>EntityTooLarge</Code></Error>";
         return Ok(Response::builder().status(400).body(Full::from(error))?);
     }
+    if let Some(sent) = head.headers.get("x-goog-hash")
+        && sent.to_str()? != hash(&body)
+    {
+        let error = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>BadDigest</Code></Error>";
+        return Ok(Response::builder().status(400).body(Full::from(error))?);
+    }
+    let is_head = head.method == Method::HEAD;
     let mut ask = shared.http.request(head.method, url).body(body);
     if let Some(kind) = kind {
         ask = ask.header("content-type", kind);
@@ -287,7 +294,25 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Result<Response
             answer = answer.header(name, value);
         }
     }
+    if is_head && said.status().is_success() {
+        answer = answer.header("x-goog-hash", stored_hash(shared, head.uri.path()).await?);
+    }
     Ok(answer.body(Full::from(said.bytes().await?))?)
+}
+
+/// What Google tells of every object: the CRC-32C of its bytes. The store behind keeps none, so they are read anew.
+async fn stored_hash(shared: &Shared, path: &str) -> Result<String> {
+    let mut url = shared.store.clone();
+    url.set_path(path);
+    let url = as_aws(shared, rusty_s3::Method::Get, url, &[], None);
+    let object = shared.http.get(url).send().await?.error_for_status()?.bytes().await?;
+    Ok(hash(&object))
+}
+
+/// `x-goog-hash` ("The value is the base64 of the checksum in big-endian byte order").
+fn hash(bytes: &[u8]) -> String {
+    let sum = crc_fast::crc32_iscsi(bytes).to_be_bytes();
+    format!("crc32c={}", BASE64_STANDARD.encode(sum))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -15,7 +15,8 @@ pub(crate) const BUCKET: &str = "windlass";
 
 const CORS: &str = "<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><CORSRule>\
     <AllowedOrigin>*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>POST</AllowedMethod><AllowedMethod>GET</AllowedMethod>\
-    <AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds>\
+    <AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>\
+    <ExposeHeader>x-amz-checksum-crc64nvme</ExposeHeader><ExposeHeader>x-amz-checksum-crc32c</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds>\
     </CORSRule></CORSConfiguration>";
 const SIGNED_FOR: Duration = Duration::from_secs(600);
 
