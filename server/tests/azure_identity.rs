@@ -15,6 +15,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::{MIB, Stand, file, id, stand_with, untagged};
 use reqwest::Url;
+use windlass_core::protocol::{NewFile, Proof, SignAnswer, SignPart, SignRequest, SignUpload};
 use windlass_server::{Account, Identity, StoreConfig};
 
 /// The key that the account lends.
@@ -173,6 +174,25 @@ async fn browsers_get_signatures_of_a_lent_key_and_the_server_shows_its_token() 
         (path.as_str(), allowed.as_str()),
         ("/acct/?restype=service&comp=userdelegationkey", "Bearer a-token")
     );
+}
+
+#[tokio::test]
+async fn a_checksum_goes_with_a_signature_of_a_lent_key() {
+    let (_azure, url) = Azure::start(300).await;
+    let stand = stand(&url, by_secret(&url)).await;
+    let upload = stand.create(NewFile { checksum: Some(Proof::Object), ..file("a.bin", 9) }).await;
+    assert!(
+        upload.checksum.unwrap().parts && upload.parts.is_empty(),
+        "nothing is signed before it is known"
+    );
+    let asked = SignPart { number: 1, size: 9, checksum: Some("rosUhgp5mIg=".to_owned()) };
+    let uploads = vec![SignUpload { id: id(&upload).to_owned(), parts: vec![asked] }];
+    let signed: SignAnswer = stand.answer("sign", &SignRequest { uploads }).await;
+    let grant = &signed.uploads[0].parts[0];
+    assert_eq!(grant.headers.get("x-ms-content-crc64").map(String::as_str), Some("iJh5CoYUi64="));
+    let grant: Url = grant.url.reveal().parse().unwrap();
+    assert_eq!(part(&grant, "skoid"), "oid");
+    assert!(part(&grant, "se") <= part(&grant, "ske"));
 }
 
 #[tokio::test]
