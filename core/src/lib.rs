@@ -5,6 +5,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod checksum;
 pub mod error;
 pub mod machine;
 pub mod map;
