@@ -1,4 +1,4 @@
-//! Writes the npm package: two wasm artifacts with their glue, and the hand-written files of `www/`, whose scripts a page
+//! Writes the npm package: three wasm artifacts with their glue, and the hand-written files of `www/`, whose scripts a page
 //! downloads as well and which are minified for it.
 
 use std::fs;
@@ -12,7 +12,7 @@ use lexopt::prelude::*;
 use crate::place::Place;
 use crate::run::{quiet, say};
 use crate::setup::{self, node};
-use crate::wasm::{HEADLESS, Profile, Toolchain, WIDGET};
+use crate::wasm::{HASH, HEADLESS, Profile, Toolchain, WIDGET};
 
 /// What the package ships of `www/`. The demo page's own files are not among them.
 const FILES: [&str; 8] = [
@@ -26,7 +26,7 @@ const FILES: [&str; 8] = [
     "package.json",
 ];
 /// The scripts among it.
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 13] = [
     "backend.js",
     "companion.js",
     "doctor-cors.js",
@@ -34,6 +34,9 @@ const SCRIPTS: [&str; 10] = [
     "doctor-store.js",
     "doctor.js",
     "element.js",
+    "hash-blob.js",
+    "hash-worker.js",
+    "hash.js",
     "index.js",
     "manifest.js",
     "options.js",
@@ -71,8 +74,9 @@ pub(crate) fn package(place: &Place, toolchain: &Toolchain, profile: Profile) ->
     // Side by side: the last step of each, linking one big wasm, keeps a single core busy.
     thread::scope(|scope| {
         let headless = scope.spawn(|| HEADLESS.build(place, toolchain, profile, &built));
-        let widget = WIDGET.build(place, toolchain, profile, &built);
-        headless.join().map_err(|_| anyhow!("building the headless artifact panicked"))?.and(widget)
+        let others = WIDGET.build(place, toolchain, profile, &built);
+        let others = others.and_then(|()| HASH.build(place, toolchain, profile, &built));
+        headless.join().map_err(|_| anyhow!("building the headless artifact panicked"))?.and(others)
     })?;
     let mut wanted = files_below(&built, Path::new("wasm"))?;
     let www = place.root.join("www");

@@ -118,7 +118,7 @@ pub(crate) enum Profile {
     Dev,
 }
 
-/// One of the two artifacts in the package.
+/// One of the artifacts in the package.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Artifact {
     /// The stem of its files, `NAME.js` and `NAME_bg.wasm`.
@@ -126,18 +126,40 @@ pub(crate) struct Artifact {
     /// Appended to the target folder. Cargo gives a cdylib for wasm one name and one fingerprint whatever its
     /// features, so that in one folder each artifact would forever make the other stale.
     folder: &'static str,
+    /// The crate that it is.
+    pub(crate) package: &'static str,
     /// How to ask cargo for it.
     pub(crate) features: &'static [&'static str],
+    /// What it is made for.
+    aim: Aim,
+}
+
+/// What is better, where not both can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    Small,
+    Fast,
 }
 
 /// The uploader alone.
 pub(crate) const HEADLESS: Artifact = Artifact {
     name: "windlass",
     folder: "headless",
+    package: "windlass",
     features: &["--no-default-features", "--features", "headless"],
+    aim: Aim::Small,
 };
 /// The uploader with the widget.
-pub(crate) const WIDGET: Artifact = Artifact { name: "windlass_element", folder: "", features: &[] };
+pub(crate) const WIDGET: Artifact =
+    Artifact { name: "windlass_element", folder: "", package: "windlass", features: &[], aim: Aim::Small };
+/// What hashes files.
+pub(crate) const HASH: Artifact = Artifact {
+    name: "windlass_hash",
+    folder: "hash",
+    package: "windlass-hash",
+    features: &[],
+    aim: Aim::Fast,
+};
 
 impl Artifact {
     /// Writes the artifact's files to `out`, unless they are there already and nothing changed.
@@ -157,7 +179,7 @@ impl Artifact {
         }
         self.bind(&compiled, profile, out)?;
         if profile == Profile::Web {
-            optimise(place, &wasm)?;
+            self.optimise(place, &wasm)?;
             glue::minify(place, out, self.name)?;
         }
         check_paths(place, &wasm)?;
@@ -166,9 +188,11 @@ impl Artifact {
     }
 
     fn compile(self, place: &Place, toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
-        let (name, folder) = match profile {
-            Profile::Web => ("web", "web"),
-            Profile::Dev => ("dev", "debug"),
+        let (name, folder) = match (self.aim, profile) {
+            // Quick to build in any case, and a hundred times slower if it is not optimised.
+            (Aim::Fast, _) => ("web-hash", "web-hash"),
+            (Aim::Small, Profile::Web) => ("web", "web"),
+            (Aim::Small, Profile::Dev) => ("dev", "debug"),
         };
         let target = toolchain.target_dir(place).join(self.folder);
         let mut command = toolchain.cargo(place)?;
@@ -176,7 +200,7 @@ impl Artifact {
         command.args([
             "rustc",
             "--package",
-            "windlass",
+            self.package,
             "--lib",
             "--crate-type",
             "cdylib",
@@ -185,7 +209,7 @@ impl Artifact {
         ]);
         command.args(["--profile", name]).args(self.features);
         quiet(&format!("Building {} for wasm", self.name), &mut command)?;
-        Ok(target.join(TARGET).join(folder).join("windlass.wasm"))
+        Ok(target.join(TARGET).join(folder).join(format!("{}.wasm", self.package.replace('-', "_"))))
     }
 
     fn bind(self, compiled: &Path, profile: Profile, out: &Path) -> Result<()> {
@@ -207,16 +231,27 @@ impl Artifact {
         output.emit(out)?;
         names.map_or(Ok(()), |names| names.apply(out, self.name))
     }
+
+    fn optimise(self, place: &Place, wasm: &Path) -> Result<()> {
+        let mut command = node::wasm_opt(place)?;
+        command.args(self.aim.passes());
+        command.args(WASM_FEATURES).args(["--strip-debug", "--strip-producers", "--strip-target-features"]);
+        let name = wasm.file_name().unwrap_or_default().display();
+        quiet(&format!("Shrinking {name}"), command.arg(wasm).arg("-o").arg(wasm))
+    }
 }
 
-fn optimise(place: &Place, wasm: &Path) -> Result<()> {
-    let mut command = node::wasm_opt(place)?;
-    // Control flow taken apart and built anew, then the passes for size until nothing gets smaller. Nothing lives in the
-    // first KiB, which is the far end of the stack, so that an offset needs no addition of its own. A percent less in all.
-    command.args(["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"]);
-    command.args(WASM_FEATURES).args(["--strip-debug", "--strip-producers", "--strip-target-features"]);
-    let name = wasm.file_name().unwrap_or_default().display();
-    quiet(&format!("Shrinking {name}"), command.arg(wasm).arg("-o").arg(wasm))
+impl Aim {
+    /// What wasm-opt is to do.
+    fn passes(self) -> &'static [&'static str] {
+        match self {
+            // Control flow taken apart and built anew, then the passes for size until nothing gets smaller. Nothing lives
+            // in the first KiB, which is the far end of the stack, so that an offset needs no addition of its own. A
+            // percent less in all.
+            Self::Small => &["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"],
+            Self::Fast => &["--low-memory-unused", "-O3"],
+        }
+    }
 }
 
 /// Changes when the compiled file does; cheaper than hashing it, and cargo writes it only when it rebuilt it.

@@ -1,0 +1,15 @@
+// A worker of hash.js. It makes one checksum at a time: what comes next, even nothing, takes the place of what was before.
+import { answer } from './hash-blob.js';
+
+const STEP = 1 << 20;
+
+let newest;
+
+onmessage = async ({ data: job }) => {
+  newest = job;
+  if (job) {
+    postMessage(await answer(job, STEP, () => job === newest));
+  }
+};
+
+postMessage('ready');
