@@ -1,7 +1,7 @@
 // A worker of hash.js. It makes one checksum at a time: what comes next, even nothing, takes the place of what was before.
 import { answer } from './hash-blob.js';
 
-const STEP = 1 << 20;
+const STEP = 1 << 19;
 
 let newest;
 

@@ -15,12 +15,13 @@ let noWorkers = false;
 let ids = 0;
 
 /**
- * The checksum of a blob, in base64. `algorithm` is one of the contract's. Rejects with the signal's reason, or with
- * an error whose `code` is `file-unreadable`, `bad-algorithm` or `hash-failed`.
+ * The checksum of a blob, in base64. `algorithm` is one of the contract's. `size` is what it had when it was chosen, since
+ * Chromium says 0 of a file that was deleted. Rejects with the signal's reason, or with an error whose `code` is
+ * `file-unreadable`, `bad-algorithm` or `hash-failed`.
  */
-export function hash(blob, algorithm, signal) {
+export function hash(blob, algorithm, signal, size = blob.size) {
   const { promise, ...settle } = deferred();
-  const job = { id: ++ids, blob, algorithm, ...settle };
+  const job = { id: ++ids, blob, algorithm, size, ...settle };
   const cancel = () => giveUp(job, signal.reason);
   if (signal?.aborted) {
     cancel();
@@ -111,7 +112,7 @@ function workerHand() {
     return undefined;
   }
   const hand = {
-    begin: ({ id, blob, algorithm }) => worker.postMessage({ id, blob, algorithm }),
+    begin: ({ id, blob, algorithm, size }) => worker.postMessage({ id, blob, algorithm, size }),
     leave: () => worker.postMessage(undefined),
     end: () => worker.terminate(),
     start: setTimeout(() => lose(hand), START_MS),
@@ -149,31 +150,12 @@ function pageHand() {
   // It may have been the line: after a while workers are tried again.
   const hand = { begin, leave() {}, end: () => (noWorkers = false) };
   async function begin(job) {
-    const goesOn = async () => {
-      await turn();
-      return hand.job === job;
-    };
     try {
       const { answer } = await import('./hash-blob.js');
-      settle(hand, await answer(job, PAGE_STEP, goesOn));
+      settle(hand, await answer(job, PAGE_STEP, () => hand.job === job));
     } catch ({ message }) {
       settle(hand, { id: job.id, code: 'hash-failed', message });
     }
   }
   return hand;
-}
-
-/** Resolves when the page had its turn. */
-function turn() {
-  if (globalThis.scheduler?.yield) {
-    return scheduler.yield();
-  }
-  return new Promise((done) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      done();
-    };
-    port2.postMessage(0);
-  });
 }
