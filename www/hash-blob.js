@@ -18,8 +18,8 @@ function load() {
 const failure = (code, cause) => Object.assign(new Error(`windlass: ${code}`, { cause }), { code });
 
 /**
- * What is to be told of a job: its checksum in base64, or why there is none. The blob is read `step` bytes at a time, so
- * that twice as many are in memory at most, until `goesOn` answers no.
+ * What is to be told of a job: its checksum in base64, or why there is none. The blob is read `step` bytes at a time,
+ * so that twice as many are in memory at most, until `goesOn` answers no.
  */
 export async function answer(job, step, goesOn) {
   const { id } = job;

@@ -1,4 +1,4 @@
-// A worker of hash.js. It makes one checksum at a time: what comes next, even nothing, takes the place of what was before.
+// A worker of hash.js. It makes one checksum at a time: what comes next, even nothing, takes the place of the one before.
 import { answer } from './hash-blob.js';
 
 const STEP = 1 << 19;

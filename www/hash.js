@@ -15,13 +15,13 @@ let noWorkers = false;
 let ids = 0;
 
 /**
- * The checksum of a blob, in base64. `algorithm` is one of the contract's. `size` is what it had when it was chosen, since
- * Chromium says 0 of a file that was deleted. Rejects with the signal's reason, or with an error whose `code` is
+ * The checksum of a blob, in base64. `algorithm` is one of the contract's. `size` is what it had when it was chosen,
+ * since Chromium says 0 of a file that was deleted. Rejects with the signal's reason, or with an error whose `code` is
  * `file-unreadable`, `bad-algorithm` or `hash-failed`.
  */
 export function hash(blob, algorithm, signal, size = blob.size) {
-  const { promise, ...settle } = deferred();
-  const job = { id: ++ids, blob, algorithm, size, ...settle };
+  const job = { id: ++ids, blob, algorithm, size };
+  const promise = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
   const cancel = () => giveUp(job, signal.reason);
   if (signal?.aborted) {
     cancel();
@@ -31,12 +31,6 @@ export function hash(blob, algorithm, signal, size = blob.size) {
   waiting.push(job);
   handOut();
   return promise.finally(() => signal?.removeEventListener('abort', cancel));
-}
-
-function deferred() {
-  let settle;
-  const promise = new Promise((resolve, reject) => (settle = { resolve, reject }));
-  return { promise, ...settle };
 }
 
 const failure = (code, message) => Object.assign(new Error(message), { code });
@@ -109,6 +103,7 @@ function workerHand() {
   try {
     worker = new Worker(new URL('./hash-worker.js', import.meta.url), { type: 'module' });
   } catch {
+    noWorkers = true;
     return undefined;
   }
   const hand = {

@@ -14,7 +14,7 @@ use crate::config::ConfigError;
 pub(crate) fn router(folder: &Path, store_origin: &str) -> Result<Router, ConfigError> {
     let policy = format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' {store_origin}; \
-         img-src 'self' data: blob:; style-src 'self'; worker-src blob:; object-src 'none'; base-uri 'none'"
+         img-src 'self' data: blob:; style-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'"
     );
     let policy = HeaderValue::try_from(policy)
         .map_err(|_| ConfigError::new("The store's URL cannot be written into a Content-Security-Policy."))?;

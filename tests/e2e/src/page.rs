@@ -106,6 +106,12 @@ impl Page {
         input.send_keys(paths.join("\n")).await.context("the file input took no files")
     }
 
+    /// Gives a file from disk to the input that `script` returns.
+    pub(crate) async fn give_to(&self, script: &str, path: &Path) -> Result<()> {
+        let input = self.element(script, vec![]).await?;
+        input.send_keys(path.display().to_string()).await.context("the file input took no file")
+    }
+
     /// Gives the input a file that scripts make, since a disk cannot hold such a name. Its bytes are `seed` and
     /// its successors, so that the right ones are known.
     pub(crate) async fn give_made_file(&self, name: &str, size: u64, seed: u8) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::place::Place;
 use crate::run::{cargo, live, on_path, quiet, say};
 use crate::setup::{ceph, debian, garage, node, python, recipes, rust};
 use crate::test::{Outcome, contract, is_ci};
-use crate::wasm::{HEADLESS, Profile, TARGET, WIDGET};
+use crate::wasm::{HASH, HEADLESS, Profile, TARGET, WIDGET};
 use crate::{demo, npm, page, setup, sim, size};
 
 /// A group of checks with one verdict.
@@ -52,8 +52,8 @@ fn clippy(place: &Place, _: &[OsString]) -> Result<Outcome> {
     let mut errors = Errors::default();
     errors.note(lint("Linting for this machine", cargo(&place.root), &all));
     let toolchain = rust::wasm_toolchain(place, Profile::Dev)?;
-    for artifact in [WIDGET, HEADLESS] {
-        let mut args = vec!["--package", "windlass", "--target", TARGET, "--all-targets"];
+    for artifact in [WIDGET, HEADLESS, HASH] {
+        let mut args = vec!["--package", artifact.package, "--target", TARGET, "--all-targets"];
         args.extend(artifact.features);
         errors.note(lint(&format!("Linting {} for wasm", artifact.name), toolchain.cargo(place)?, &args));
     }

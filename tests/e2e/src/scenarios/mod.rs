@@ -13,6 +13,7 @@ mod faults;
 mod functions;
 mod gcs_emulator;
 mod handles;
+mod hashes;
 mod hidden;
 mod http2;
 mod names;
@@ -120,6 +121,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         // A grant lives a minute at least, and has to be over.
         scenario!(tamper::table, "tamper_table", 180, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
+        scenario!(hashes::in_workers, "hashes", 90),
+        scenario!(hashes::in_the_page, "hashes_without_worker", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
         scenario!(disk_changes::truncated, "file_truncated", 90),
         scenario!(disk_changes::rewritten, "file_rewritten", 90),
