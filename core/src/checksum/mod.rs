@@ -3,7 +3,7 @@
 //! [`Crc`] makes them, [`combine`] joins those of two parts to that of both, and [`base64`] is how the stores write
 //! them. Whoever only joins pays for no more than a multiplication of polynomials.
 //!
-//! The three are those of the CRC catalogue by the names of [`Kind`]. All of them take the lowest bit of a byte first,
+//! The three are those of the CRC catalogue by the names of `Kind`. All of them take the lowest bit of a byte first,
 //! begin with all ones and turn all bits over in the end, so that one arithmetic serves them.
 
 pub mod base64;

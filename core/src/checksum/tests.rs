@@ -1,5 +1,7 @@
 //! Against the catalogue, against other implementations' values, and against itself in pieces.
 
+#![allow(clippy::indexing_slicing, reason = "a test may stop where it stands")]
+
 use proptest::prelude::*;
 
 use super::crc::Crc;
