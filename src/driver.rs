@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 
 use futures::future::{AbortHandle, abortable};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::File;
+use web_sys::{Blob, File};
 use windlass_core::machine::{
     CallId, Config, Effect, Event, FileId, Machine, NewUpload, ProbeId, PutId, Report, Request, View,
 };
@@ -178,6 +178,14 @@ impl Driver {
     /// A `PartState` for each part of a file.
     pub fn parts(&self, file: FileId) -> Vec<u8> {
         self.0.machine.borrow().parts(file)
+    }
+
+    /// The bytes of a part, without reading them, and how many they are: Chromium finds none in a file that is gone. `None`
+    /// once the file is no longer uploaded.
+    pub fn part(&self, file: FileId, number: u32) -> Option<(Blob, u64)> {
+        let range = self.0.machine.borrow().range(file, number)?;
+        let bytes = files::slice(self.0.files.borrow().get(&file)?, &range).ok()?;
+        Some((bytes, range.end - range.start))
     }
 
     /// All files as they stand now, in the order they were added.

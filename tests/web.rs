@@ -17,7 +17,6 @@ use windlass::browser::{clock, files};
 use windlass::driver::{Driver, Update};
 use windlass_core::error::Kind;
 use windlass_core::machine::{Config, FileId, Report, Stage};
-use windlass_core::map::Map;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -26,13 +25,14 @@ fn file(bytes: &[u8], name: &str) -> File {
     File::new_with_u8_array_sequence(&parts, name).unwrap()
 }
 
-fn driver(endpoint: &str) -> Driver {
-    driver_with(endpoint, None)
+/// A driver that asks over HTTP, at an address where nobody is.
+fn driver() -> Driver {
+    let ask = "return fetch('/there-is-no-backend-here/' + route, { method: 'POST', body, signal });";
+    driver_with(Function::new_with_args("route, body, signal", ask))
 }
 
-fn driver_with(endpoint: &str, function: Option<Function>) -> Driver {
-    let backend = Http { endpoint: endpoint.into(), headers: Map::new(), with_credentials: false, function };
-    Driver::new(backend, Config::default())
+fn driver_with(ask: Function) -> Driver {
+    Driver::new(Http { ask }, Config::default())
 }
 
 #[wasm_bindgen_test]
@@ -65,7 +65,7 @@ async fn a_frame_runs_once_for_many_requests() {
 
 #[wasm_bindgen_test]
 async fn a_wrong_endpoint_fails_the_file_with_its_reason() {
-    let driver = driver("/there-is-no-backend-here");
+    let driver = driver();
     let (id, why) = failure(&driver).await;
     assert_eq!(why, [(Kind::EndpointNotFound, Stage::Failed)]);
     assert_eq!(driver.view(id).unwrap().stage, Stage::Failed);
@@ -87,7 +87,7 @@ async fn a_function_is_asked_in_place_of_an_endpoint() {
         ("return Promise.resolve(new Response(''));", Kind::BadAnswer),
     ] {
         let function = Function::new_with_args("route, json, signal", body);
-        let (_, why) = failure(&driver_with("", Some(function))).await;
+        let (_, why) = failure(&driver_with(function)).await;
         assert_eq!(why, [(kind, Stage::Failed)]);
     }
 }
@@ -119,7 +119,7 @@ async fn the_widget_shows_a_row_and_lets_go_of_everything() {
     let host: web_sys::HtmlElement = document.create_element("div").unwrap().unchecked_into();
     document.body().unwrap().append_child(&host).unwrap();
     let shadow = host.attach_shadow(&web_sys::ShadowRootInit::new(web_sys::ShadowRootMode::Open)).unwrap();
-    let driver = driver("/there-is-no-backend-here");
+    let driver = driver();
     let widget = windlass::ui::mount(&host, &shadow, driver.clone());
     driver.add(vec![file(b"x", "a\u{202e}b.txt")]);
     TimeoutFuture::new(300).await;

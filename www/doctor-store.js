@@ -122,8 +122,11 @@ export async function put(visit, grant, size, provider) {
   return { etag };
 }
 
+/** What is sent. */
+export const bytes = (size) => new Blob([new Uint8Array(size)]);
+
 function send({ url, method, fields }, headers, size) {
-  const file = new Blob([new Uint8Array(size)]);
+  const file = bytes(size);
   const init = { method, headers, body: file, cache: 'no-store', credentials: 'omit', signal: AbortSignal.timeout(PUT_MS) };
   if (fields) {
     // A presigned form; the file goes last.

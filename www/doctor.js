@@ -3,7 +3,8 @@
 import { call } from './backend.js';
 import { backendHeaders } from './doctor-cors.js';
 import { watchPolicy } from './doctor-policy.js';
-import { Found, isMixed, noteGrant, put, reachable, untrusted, urlOf } from './doctor-store.js';
+import { Found, bytes, isMixed, noteGrant, put, reachable, untrusted, urlOf } from './doctor-store.js';
+import { post } from './options.js';
 
 export { corsRule } from './doctor-cors.js';
 
@@ -58,8 +59,7 @@ async function examine(visit) {
     throw error.finding?.code === 'store-refused-backend' ? await plainer(visit, error) : error;
   }
   if (upload.method === 'single') {
-    const size = Math.min(visit.file.size, 1);
-    await send(visit, await create(visit, size), size);
+    await single(visit, Math.min(visit.file.size, 1));
   } else if (upload.method === 'multipart') {
     await multipart(visit, upload);
   } else {
@@ -74,7 +74,7 @@ async function examine(visit) {
 /** What the store says itself to a small file, which is signed without asking it; unless that is hidden from the page. */
 async function plainer(visit, error) {
   try {
-    await send(visit, await create(visit, 1), 1);
+    await single(visit, 1);
   } catch (small) {
     return small.finding && !small.finding.code.startsWith('store-cors') ? small : error;
   }
@@ -107,6 +107,10 @@ function address(visit) {
 async function create(visit, size) {
   const { name, type } = visit.file;
   const file = { ref: 'doctor', name, size, type, lastModified: null, path: '', metadata: {} };
+  const { proof = 'object' } = visit.options;
+  if (proof !== 'off') {
+    file.checksum = proof;
+  }
   const began = Date.now();
   const answer = await ask(visit, 'create', { files: [file] });
   const upload = entry(answer, 'create', 'uploads', 'ref', 'doctor');
@@ -122,16 +126,32 @@ async function create(visit, size) {
   return upload;
 }
 
+async function single(visit, size) {
+  const upload = await create(visit, size);
+  await send(visit, upload.parts?.length ? upload : await sign(visit, upload, 1, size), size);
+}
+
 async function multipart(visit, upload) {
   const { id, partSize } = upload;
   const number = partSize ? Math.max(Math.ceil(visit.file.size / partSize), 1) : 2;
   const size = partSize ? visit.file.size - (number - 1) * partSize : 1;
-  const answer = await ask(visit, 'sign', { uploads: [{ id, parts: [{ number, size }] }] });
+  const { etag } = await send(visit, await sign(visit, upload, number, size), size);
+  await list(visit, id, number, size, etag);
+}
+
+/** The upload with the grant of one part, with the checksum that the page would send for it. */
+async function sign(visit, upload, number, size) {
+  const { id, checksum } = upload;
+  const part = { number, size };
+  if (checksum?.parts) {
+    const { hash } = await import('./hash.js');
+    part.checksum = await hash(bytes(size), checksum.algorithm);
+  }
+  const answer = await ask(visit, 'sign', { uploads: [{ id, parts: [part] }] });
   const { parts } = entry(answer, 'sign', 'uploads', 'id', id);
   shaped(Array.isArray(parts) && parts.length === 1 && parts[0].number === number, 'sign', 'uploads[].parts');
   shaped(Number.isFinite(answer.serverTime), 'sign', 'serverTime');
-  const { etag } = await send(visit, { ...upload, parts }, size);
-  await list(visit, id, number, size, etag);
+  return { ...upload, parts };
 }
 
 async function send(visit, upload, size) {
@@ -213,19 +233,8 @@ async function ask(visit, route, request) {
 
 function answered(visit, route, body) {
   const signal = AbortSignal.timeout(CALL_MS);
-  const { backend, endpoint, headers, withCredentials } = visit.options;
-  if (backend) {
-    return call(backend, route, body, signal);
-  }
-  return fetch(`${endpoint.replace(/\/+$/, '')}/${route}`, {
-    method: 'POST',
-    signal,
-    credentials: withCredentials ? 'include' : 'same-origin',
-    // As the uploader does, which follows none.
-    redirect: 'manual',
-    headers: { ...headers, 'content-type': 'application/json' },
-    body,
-  });
+  const { backend } = visit.options;
+  return backend ? call(backend, route, body, signal) : post(visit.options, route, body, signal);
 }
 
 async function unanswered(visit, route, error) {

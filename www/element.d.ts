@@ -25,6 +25,8 @@ export class WindlassUpload extends HTMLElement {
   maxConcurrent: number | undefined;
   /** The only origins that files may be sent to; reflects `store-origins`, which separates them by spaces. Empty: any. */
   storeOrigins: string[];
+  /** What is proven by checksums; reflects the attribute. See `CommonOptions`. */
+  proof: 'object' | 'part' | 'off';
   /** Headers of every call to the backend. */
   headers: Record<string, string>;
   /** Whether cookies go to a backend on another origin. */

@@ -1,6 +1,6 @@
 // <windlass-upload>: the class is JavaScript because wasm-bindgen cannot extend HTMLElement. It owns the element's
 // life; everything else is in the wasm.
-import { diagnose, explain, split } from './options.js';
+import { Proofs, diagnose, explain, split } from './options.js';
 import init, { Mounted } from './wasm/windlass_element.js';
 
 let loading;
@@ -15,7 +15,7 @@ export function load(url) {
 const Base = globalThis.HTMLElement ?? class {};
 
 export class WindlassUpload extends Base {
-  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins'];
+  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins', 'proof'];
 
   #mounted;
   #backend;
@@ -23,6 +23,7 @@ export class WindlassUpload extends Base {
   #explained = false;
   #refused = false;
   #headers = {};
+  #proofs = new Proofs((ref, number) => this.#mounted?.part(Number(ref), number));
   #withCredentials = false;
   #waiting = [];
 
@@ -53,6 +54,14 @@ export class WindlassUpload extends Base {
 
   set storeOrigins(value) {
     this.setAttribute('store-origins', value.join(' '));
+  }
+
+  get proof() {
+    return this.getAttribute('proof') ?? 'object';
+  }
+
+  set proof(value) {
+    this.setAttribute('proof', value);
   }
 
   get headers() {
@@ -141,13 +150,13 @@ export class WindlassUpload extends Base {
   }
 
   #options() {
-    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, backend, doctor } = this;
-    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, backend, doctor };
+    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, backend, doctor } = this;
+    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, backend, doctor };
   }
 
   #configure() {
     if (this.#mounted) {
-      this.#report(() => this.#mounted.configure(...split(this.#options())));
+      this.#report(() => this.#mounted.configure(...split(this.#options(), this.#proofs)));
     } else if (this.#refused) {
       this.#mount();
     }
@@ -171,14 +180,17 @@ export class WindlassUpload extends Base {
     this.#refused = true;
     this.#report(() => {
       const emit = (name, detail) =>
-        this.dispatchEvent(new CustomEvent(`windlass-${name}`, { detail, bubbles: true, composed: true }));
+        {
+        const init = { detail: this.#proofs.tell(detail), bubbles: true, composed: true };
+        this.dispatchEvent(new CustomEvent(`windlass-${name}`, init));
+      };
       const tell = (name, detail) => {
         emit(name, detail);
         if (name === 'error') {
           this.#explained ||= explain(this.#options(), detail, emit);
         }
       };
-      const [read, ask] = split(this.#options());
+      const [read, ask] = split(this.#options(), this.#proofs);
       this.#mounted = new Mounted(this, this.shadowRoot, read, tell, ask);
       this.#refused = false;
       this.addFiles(this.#waiting.splice(0));

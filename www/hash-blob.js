@@ -1,5 +1,5 @@
 // One blob's checksum, where it is to be made: in a worker, or in the page where there can be none.
-import init, { Hash } from './wasm/windlass_hash.js';
+import init, { Hash, whole } from './wasm/windlass_hash.js';
 
 /** What the browsers say of a file that was deleted, overwritten or taken away since it was chosen. */
 const UNREADABLE = ['AbortError', 'NotFoundError', 'NotReadableError'];
@@ -84,4 +84,10 @@ async function read(blob, from, to) {
     throw failure('file-unreadable');
   }
   return new Uint8Array(buffer);
+}
+
+/** The checksum of bytes from those of their parts, if it can be told from them. */
+export async function joined(algorithm, sums, sizes) {
+  await load();
+  return whole(algorithm, sums, Float64Array.from(sizes));
 }

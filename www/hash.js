@@ -33,6 +33,11 @@ export function hash(blob, algorithm, signal, size = blob.size) {
   return promise.finally(() => signal?.removeEventListener('abort', cancel));
 }
 
+/** The checksum of the whole, from those of its parts and their sizes, if it can be told from them. */
+export async function whole(algorithm, sums, sizes) {
+  return sums.length === 1 ? sums[0] : (await import('./hash-blob.js')).joined(algorithm, sums, sizes);
+}
+
 const failure = (code, message) => Object.assign(new Error(message), { code });
 
 function giveUp(job, reason) {

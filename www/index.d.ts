@@ -67,6 +67,11 @@ export interface CommonOptions {
    * unless set. A Content-Security-Policy does the same for the whole page.
    */
   storeOrigins?: string[];
+  /**
+   * What is proven by checksums: `object`, the whole, and its parts where the store needs them for that; `part`, every request
+   * with bytes, so that the store refuses what arrives wrong; `off`, nothing. `object` unless set.
+   */
+  proof?: 'object' | 'part' | 'off';
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
 }
@@ -101,6 +106,13 @@ export interface CompletedFile extends UploadFile {
   etag: string | null;
   /** Where the app can have the object from, if the backend told. */
   url: string | null;
+  /**
+   * How the object is known to be the file: by the checksum of the whole, by one of each part, by its entity tag, or only by
+   * as many bytes.
+   */
+  proof: 'full-object' | 'per-part' | 'etag-md5' | 'size-only';
+  /** Who found that. */
+  provenBy: 'store' | 'page';
 }
 
 export interface FailedFile extends UploadFile {

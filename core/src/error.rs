@@ -157,6 +157,8 @@ impl Error {
             _ if problem.code == problem_code::CHECKSUM_MISMATCH => {
                 (Kind::ChecksumMismatch, Status::Permanent)
             }
+            // Not the backend's words: those of whoever made checksums for this call.
+            _ if problem.code == Kind::FileUnreadable.code() => (Kind::FileUnreadable, Status::Permanent),
             _ if problem.code == problem_code::BAD_PARTS => (Kind::PartsRefused, Status::Permanent),
             409 if problem.code == problem_code::SIZE_MISMATCH => (Kind::SizeMismatch, Status::Permanent),
             413 => (Kind::TooLarge, Status::Permanent),

@@ -56,10 +56,23 @@ fn answered<T>(value: &Value)
 where
     T: DeserializeOwned + TryFrom<Json, Error = Malformed> + PartialEq + std::fmt::Debug,
 {
-    let server: T =
+    let _server: T =
         serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error} in {value}"));
     let client = T::try_from(json(value)).unwrap_or_else(|error| panic!("{error} in {value}"));
-    assert_eq!(server, client);
+    // Checksums are read before, by `www/prove.js`.
+    let without: T = serde_json::from_value(without_checksums(value)).unwrap();
+    assert_eq!(without, client);
+}
+
+fn without_checksums(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(name, _)| *name != "checksum");
+            kept.map(|(name, value)| (name.clone(), without_checksums(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_checksums).collect(),
+        other => other.clone(),
+    }
 }
 
 #[test]

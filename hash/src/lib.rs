@@ -6,7 +6,7 @@
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::wasm_bindgen;
-use windlass_core::checksum::{Crc, base64};
+use windlass_core::checksum::{Crc, base64, combine};
 use windlass_core::protocol::Algorithm;
 
 #[cfg(target_arch = "wasm32")]
@@ -56,6 +56,19 @@ impl Hash {
     }
 }
 
+/// The checksum of all bytes, from those of their parts and the parts' sizes; none where it cannot be told from them.
+#[wasm_bindgen]
+#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands in no slice of strings")]
+pub fn whole(algorithm: &str, sums: Vec<String>, sizes: &[f64]) -> Option<String> {
+    let algorithm = Algorithm::ALL.into_iter().find(|known| known.name() == algorithm)?;
+    let mut whole = 0;
+    for (sum, size) in sums.iter().zip(sizes) {
+        // That of no bytes is 0.
+        whole = combine(algorithm, whole, base64::from_base64(algorithm, sum)?, *size as u64)?;
+    }
+    base64::to_base64(algorithm, whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +107,17 @@ mod tests {
             begun.update(b"56789");
             assert_eq!(begun.finish(), hash(algorithm.name(), &[b"123456789"]));
         }
+    }
+
+    #[test]
+    fn parts_make_up_the_whole() {
+        let sums = |algorithm| [&b"1234"[..], b"", b"56789"].map(|part| hash(algorithm, &[part])).to_vec();
+        for algorithm in ["crc64nvme", "crc32c", "crc32"] {
+            let wanted = hash(algorithm, &[b"123456789"]);
+            assert_eq!(whole(algorithm, sums(algorithm), &[4.0, 0.0, 5.0]), Some(wanted));
+        }
+        assert_eq!(whole("md5", sums("md5"), &[4.0, 0.0, 5.0]), None);
+        assert_eq!(whole("crc32", vec!["?".into()], &[1.0]), None);
     }
 
     #[test]

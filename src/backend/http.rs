@@ -1,14 +1,11 @@
-//! A backend that speaks the contract (`windlass_core::protocol`) over HTTP, or by functions of the page.
+//! A backend that speaks the contract (`windlass_core::protocol`) in HTTP's words.
 
-use std::fmt;
-
-use gloo_net::http::{Headers, Response};
+use gloo_net::http::Response;
 use js_sys::{Function, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, RequestCredentials, RequestInit, RequestRedirect};
+use web_sys::AbortController;
 use windlass_core::machine::{Answer, Request};
-use windlass_core::map::Map;
 use windlass_core::protocol::json::{Json, Malformed};
 use windlass_core::protocol::{Problem, Route};
 use windlass_core::retry::CallFailure;
@@ -19,29 +16,13 @@ use crate::json;
 /// Bytes of an answer at most: a list of 50,000 parts on one page has five million.
 const MOST_BYTES: usize = 8 << 20;
 
-/// Where the backend is and what every call to it carries.
-#[derive(Clone, PartialEq, Eq)]
+/// Who is asked.
+#[derive(Debug, Clone)]
 pub struct Http {
-    /// The address that the five routes are under, absolute or relative to the page.
-    pub endpoint: String,
-    /// Headers of every call, such as `Authorization`. They never go to the store.
-    pub headers: Map<String, String>,
-    /// Whether cookies go to a backend on another origin.
-    pub with_credentials: bool,
-    /// Asked in place of the endpoint: with a route's name, the request as JSON and an `AbortSignal`. It promises a
-    /// `Response`, so that what the page's own functions say is read and checked as if it had come over HTTP.
-    pub function: Option<Function>,
-}
-
-impl fmt::Debug for Http {
-    /// Without the headers' values: tokens are in there.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.headers.keys().collect();
-        f.debug_struct("Http")
-            .field("endpoint", &self.endpoint)
-            .field("headers", &names)
-            .finish_non_exhaustive()
-    }
+    /// Called with a route's name, the request as JSON and an `AbortSignal`; promises a `Response`. The JavaScript side makes
+    /// it of `fetch` or of an app's own functions, so that what either says is read and checked alike, and puts between
+    /// what proves the bytes: see `www/options.js`.
+    pub ask: Function,
 }
 
 impl Http {
@@ -68,15 +49,8 @@ impl Http {
         let controller = AbortController::new().map_err(no_answer)?;
         let signal = controller.signal();
         let mut stop = Stop(Some(controller));
-        let promise = match &self.function {
-            Some(function) => function
-                .call3(&JsValue::NULL, &route.path().into(), &json.into(), &signal)
-                .map_err(no_answer)?
-                .unchecked_into(),
-            None => self
-                .fetch(route, &json.into(), &signal)
-                .map_err(|_| CallFailure::Malformed("the endpoint or a header is not a valid one".into()))?,
-        };
+        let promise = self.ask.call3(&JsValue::NULL, &route.path().into(), &json.into(), &signal);
+        let promise = promise.map_err(no_answer)?.unchecked_into();
         let answer = read(promise).await;
         stop.0 = None;
         let (response, text) = answer.ok_or(CallFailure::NoAnswer)?;
@@ -89,29 +63,6 @@ impl Http {
             200..=299 => Ok(text),
             _ => Err(refusal(&response, &text)),
         }
-    }
-
-    fn fetch(&self, route: Route, json: &JsValue, signal: &AbortSignal) -> Result<Promise, JsValue> {
-        let headers = Headers::new();
-        for (name, value) in self.headers.iter() {
-            headers.set(name, value);
-        }
-        headers.set("content-type", "application/json");
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_headers(&headers.into_raw());
-        init.set_body(json);
-        init.set_signal(Some(signal));
-        // Followed, one to a login page of another origin would look as if there were no network.
-        init.set_redirect(RequestRedirect::Manual);
-        if self.with_credentials {
-            init.set_credentials(RequestCredentials::Include);
-        }
-        let url = format!("{}/{}", self.endpoint.trim_end_matches('/'), route.path());
-        // Made first, because fetch itself would not tell a URL that is none from a line that is down; and not by gloo's
-        // builder, whose code for queries would be a hundredth of the whole wasm.
-        let request = web_sys::Request::new_with_str_and_init(&url, &init)?;
-        Ok(web_sys::window().ok_or(JsValue::NULL)?.fetch_with_request(&request))
     }
 }
 

@@ -3,9 +3,11 @@
 use js_sys::{Array, Function};
 use wasm_bindgen::prelude::*;
 use web_sys::{HtmlElement, ShadowRoot};
+use windlass_core::machine::FileId;
 
 use super::events::events;
 use super::options::{Options, files};
+use crate::backend::http::Http;
 use crate::driver::Driver;
 use crate::ui::{self, Widget};
 
@@ -20,16 +22,16 @@ pub struct Mounted {
 #[wasm_bindgen]
 impl Mounted {
     /// Shows the widget in `shadow`, the shadow root of `host`; `emit` is called with the name and the detail of
-    /// every event, `function` is asked in place of an endpoint.
+    /// every event, `ask` asks the backend: see [`Http`].
     #[wasm_bindgen(constructor)]
     pub fn new(
         host: &HtmlElement,
         shadow: &ShadowRoot,
         options: &JsValue,
         emit: Function,
-        function: Option<Function>,
+        ask: Function,
     ) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(options, function)?.driver();
+        let driver = Driver::new(Http { ask }, Options::read(options)?.config());
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -45,10 +47,15 @@ impl Mounted {
         Ok(self.driver.add(files(list)?).into_iter().map(|file| file.0).collect())
     }
 
+    /// A part's bytes as a `Blob`, and how many there should be; or `undefined`.
+    pub fn part(&self, file: u32, number: u32) -> Option<Array> {
+        let (bytes, size) = self.driver.part(FileId(file), number)?;
+        Some(Array::of2(&bytes, &JsValue::from_f64(size as f64)))
+    }
+
     /// Changes the options from now on.
-    pub fn configure(&self, options: &JsValue, function: Option<Function>) -> Result<(), js_sys::Error> {
-        let options = Options::read(options, function)?;
-        self.driver.configure(options.backend(), options.config());
+    pub fn configure(&self, options: &JsValue, ask: Function) -> Result<(), js_sys::Error> {
+        self.driver.configure(Http { ask }, Options::read(options)?.config());
         Ok(())
     }
 

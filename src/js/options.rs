@@ -1,24 +1,22 @@
 //! What JavaScript hands in, checked: the options object field by field, and lists of files.
 
-use js_sys::{Array, Function};
+use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::File;
 use windlass_core::machine::Config;
-use windlass_core::map::Map;
 use windlass_core::protocol::json::{Fields, Reader};
 
-use crate::backend::http::Http;
-use crate::driver::Driver;
 use crate::json;
 
-/// `backend` and `doctor` are the JavaScript side's, which takes them out: see `www/options.js`.
-const NAMES: [&str; 8] = [
+/// Those of the JavaScript side, which takes them out in `www/options.js`, are among them to be named in an error.
+const NAMES: [&str; 9] = [
     "backend",
     "doctor",
     "endpoint",
     "headers",
     "maxBytesPerSecond",
     "maxConcurrent",
+    "proof",
     "storeOrigins",
     "withCredentials",
 ];
@@ -28,11 +26,6 @@ const NAMES: [&str; 8] = [
 pub(super) struct Options {
     /// The first name that is no option.
     unknown: Option<String>,
-    endpoint: String,
-    /// What is asked in place of an endpoint.
-    function: Option<Function>,
-    headers: Map<String, String>,
-    with_credentials: bool,
     max_concurrent: Option<u64>,
     max_bytes_per_second: Option<u64>,
     /// As the JavaScript side checked and joined them.
@@ -40,21 +33,13 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads the options object; `function` is what the JavaScript side made of the option `backend`.
-    pub(super) fn read(options: &JsValue, function: Option<Function>) -> Result<Self, js_sys::Error> {
+    /// Reads the options object, without what the JavaScript side has taken out.
+    pub(super) fn read(options: &JsValue) -> Result<Self, js_sys::Error> {
         let json = json::from_js(options).ok_or_else(|| bad("an option has a value of no use here"))?;
-        let read = Reader::read(json, "the options argument", Self::decode);
-        let options = Self { function, ..read.map_err(|error| bad(&error.to_string()))? };
+        let options = Reader::read(json, "the options argument", Self::decode);
+        let options = options.map_err(|error| bad(&error.to_string()))?;
         if let Some(name) = &options.unknown {
             return Err(bad(&format!("there is no option {name}; there are {}", NAMES.join(", "))));
-        }
-        if options.function.is_none() && options.endpoint.trim_ascii().is_empty() {
-            return Err(bad(
-                "endpoint is empty: set it to the address of your upload backend, or set backend",
-            ));
-        }
-        if let Some((name, _)) = options.headers.iter().find(|(name, value)| !is_header(name, value)) {
-            return Err(bad(&format!("headers: {name} is no name of a header, or its value cannot be sent")));
         }
         if options.max_concurrent.is_some_and(|most| !(1..=64).contains(&most)) {
             return Err(bad("maxConcurrent is not a number from 1 to 64"));
@@ -68,26 +53,9 @@ impl Options {
     fn decode(fields: &mut Fields<'_>) -> Self {
         Self {
             unknown: fields.unknown(&NAMES).map(str::to_owned),
-            endpoint: fields.text("endpoint").unwrap_or_default(),
-            function: None,
-            headers: fields.texts("headers"),
-            with_credentials: fields.bool("withCredentials").unwrap_or(false),
             max_concurrent: fields.number("maxConcurrent"),
             max_bytes_per_second: fields.number("maxBytesPerSecond"),
             store_origins: fields.text("storeOrigins").unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn driver(&self) -> Driver {
-        Driver::new(self.backend(), self.config())
-    }
-
-    pub(super) fn backend(&self) -> Http {
-        Http {
-            endpoint: self.endpoint.clone(),
-            headers: self.headers.clone(),
-            with_credentials: self.with_credentials,
-            function: self.function.clone(),
         }
     }
 
@@ -99,13 +67,6 @@ impl Options {
             store_origins: self.store_origins.clone(),
         }
     }
-}
-
-/// Whether browsers send this header (Fetch, "Header" and RFC 9110, section 5): of any other they throw.
-fn is_header(name: &str, value: &str) -> bool {
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let is_byte = |c: char| u32::from(c) < 256 && !matches!(c, '\0' | '\r' | '\n');
-    !name.is_empty() && name.bytes().all(is_token) && value.chars().all(is_byte)
 }
 
 /// An error for the developer, with the stable code `bad-options`.

@@ -6,6 +6,7 @@ use windlass_core::machine::FileId;
 
 use super::events::{detail, events};
 use super::options::{Options, files};
+use crate::backend::http::Http;
 use crate::driver::Driver;
 
 /// Uploads without a user interface. `www/index.js` wraps it.
@@ -17,11 +18,11 @@ pub struct Uploader {
 
 #[wasm_bindgen]
 impl Uploader {
-    /// Takes the options object, a function that is called with the name and the detail of every event, and one to ask
-    /// in place of an endpoint.
+    /// Takes the options object, a function that is called with the name and the detail of every event, and one that asks
+    /// the backend: see [`Http`].
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &JsValue, emit: Function, function: Option<Function>) -> Result<Self, js_sys::Error> {
-        let driver = Options::read(options, function)?.driver();
+    pub fn new(options: &JsValue, emit: Function, ask: Function) -> Result<Self, js_sys::Error> {
+        let driver = Driver::new(Http { ask }, Options::read(options)?.config());
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
@@ -86,10 +87,15 @@ impl Uploader {
         self.driver.views().iter().map(detail).collect()
     }
 
+    /// A part's bytes as a `Blob`, and how many there should be; or `undefined`.
+    pub fn part(&self, file: u32, number: u32) -> Option<Array> {
+        let (bytes, size) = self.driver.part(FileId(file), number)?;
+        Some(Array::of2(&bytes, &JsValue::from_f64(size as f64)))
+    }
+
     /// Changes the options from now on.
-    pub fn configure(&self, options: &JsValue, function: Option<Function>) -> Result<(), js_sys::Error> {
-        let options = Options::read(options, function)?;
-        self.driver.configure(options.backend(), options.config());
+    pub fn configure(&self, options: &JsValue, ask: Function) -> Result<(), js_sys::Error> {
+        self.driver.configure(Http { ask }, Options::read(options)?.config());
         Ok(())
     }
 }

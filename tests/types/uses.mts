@@ -5,8 +5,8 @@ import { corsRule, diagnose, type FindingCode } from '../../www/doctor.js';
 import { manifest } from '../../www/manifest.js';
 import '../../www/element.js';
 
-const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4, storeOrigins: ['https://a.example'] });
-uploader.addEventListener('complete', ({ detail }) => detail.key.toUpperCase());
+const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4, proof: 'part', storeOrigins: ['https://a.example'] });
+uploader.addEventListener('complete', ({ detail }) => detail.proof === 'full-object' && detail.provenBy === 'store' && detail.key.toUpperCase());
 uploader.addEventListener('error', ({ detail }) => explain(detail));
 const ids: number[] = uploader.add([new File(['x'], 'x')]);
 ids.forEach((id) => uploader.cancel(id));

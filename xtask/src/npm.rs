@@ -26,7 +26,7 @@ const FILES: [&str; 8] = [
     "package.json",
 ];
 /// The scripts among it.
-const SCRIPTS: [&str; 13] = [
+const SCRIPTS: [&str; 14] = [
     "backend.js",
     "companion.js",
     "doctor-cors.js",
@@ -40,6 +40,7 @@ const SCRIPTS: [&str; 13] = [
     "index.js",
     "manifest.js",
     "options.js",
+    "prove.js",
 ];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 

@@ -42,7 +42,7 @@ use pace::Pace;
 use probes::Probe;
 use puts::{CONNECTIONS, Flight};
 use queue::Queue;
-use upload::{Phase, Upload};
+use upload::{Phase, Upload, is_lost, starts_clean};
 
 /// When nothing was heard for this many milliseconds beyond a deadline, the computer slept.
 const SLEEP_MS: u64 = 30_000;
@@ -302,7 +302,7 @@ impl Machine {
     /// The file waits for the person. What the store holds of it stays, for them to go on with.
     fn fail(&mut self, file: FileId, error: Error) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
-        let lost = matches!(error.kind, Kind::UploadGone | Kind::SizeMismatch);
+        let lost = is_lost(error.kind);
         if lost && !std::mem::replace(&mut upload.is_second, true) {
             self.start_anew(file);
             return;
@@ -392,9 +392,4 @@ impl Machine {
             }
         }
     }
-}
-
-/// After these failures nothing that the store holds can be used: a part of it may be of another file.
-const fn starts_clean(kind: Kind) -> bool {
-    matches!(kind, Kind::FileUnreadable | Kind::IdRefused | Kind::UploadGone | Kind::SizeMismatch)
 }

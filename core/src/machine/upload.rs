@@ -156,3 +156,13 @@ impl Upload {
         }
     }
 }
+
+/// After these failures there is nothing at the store that is of the file.
+pub(super) const fn is_lost(kind: Kind) -> bool {
+    matches!(kind, Kind::UploadGone | Kind::SizeMismatch | Kind::ChecksumMismatch)
+}
+
+/// After these failures nothing that the store holds can be used: a part of it may be of another file.
+pub(super) const fn starts_clean(kind: Kind) -> bool {
+    is_lost(kind) || matches!(kind, Kind::FileUnreadable | Kind::IdRefused)
+}

@@ -1,5 +1,7 @@
 //! An upload as whoever shows it sees it.
 
+use std::ops::Range;
+
 use super::Machine;
 use super::event::{FileId, Object};
 use super::upload::{Phase, Upload};
@@ -84,6 +86,11 @@ pub struct View {
 }
 
 impl Machine {
+    /// Which of a file's bytes part `number` has; `None` before the file is cut, after it is over, and for other numbers.
+    pub fn range(&self, file: FileId, number: u32) -> Option<Range<u64>> {
+        self.uploads.get(&file)?.remote.as_ref()?.parts.plan.range(number)
+    }
+
     /// A [`PartState`] for each part of a file, part 1 first; empty before the file is cut and after it is over.
     pub fn parts(&self, file: FileId) -> Vec<u8> {
         let Some(remote) = self.uploads.get(&file).and_then(|upload| upload.remote.as_ref()) else {

@@ -1,13 +1,14 @@
-//! The contract's messages as [`Json`]: the client's half, requests out and answers in.
+//! The contract's messages as [`Json`]: the client's half, requests out and answers in. Without checksums: a page that
+//! proves nothing pays nothing for them, and for others `www/prove.js` puts them in and takes them out.
 //!
 //! The server uses the serde code derived on the same types; the tests below hold the two to the same JSON.
 
 use super::json::{Fields, Json, Malformed, Object, Reader};
 use super::{
-    AbortAnswer, AbortRequest, Algorithm, Checksums, CompleteAnswer, CompleteOutcome, CompletePart,
-    CompleteRequest, CompleteUpload, CreateAnswer, CreateOutcome, CreateRequest, Grant, GrantMethod, Limits,
-    ListAnswer, ListRequest, ListedPart, Method, NewFile, Problem, Proof, Provider, SecretUrl, SignAnswer,
-    SignOutcome, SignPart, SignRequest, SignUpload,
+    AbortAnswer, AbortRequest, CompleteAnswer, CompleteOutcome, CompletePart, CompleteRequest,
+    CompleteUpload, CreateAnswer, CreateOutcome, CreateRequest, Grant, GrantMethod, Limits, ListAnswer,
+    ListRequest, ListedPart, Method, NewFile, Problem, Provider, SecretUrl, SignAnswer, SignOutcome,
+    SignPart, SignRequest, SignUpload,
 };
 
 const ANSWER: &str = "the answer";
@@ -33,11 +34,6 @@ fn new_file(file: &NewFile) -> Json {
     object.number_or_null("lastModified", file.last_modified);
     object.text("path", &file.path);
     object.texts("metadata", &file.metadata);
-    let proof = file.checksum.map(|proof| match proof {
-        Proof::Object => "object",
-        Proof::Part => "part",
-    });
-    object.text_if_any("checksum", proof);
     object.into()
 }
 
@@ -58,7 +54,6 @@ fn sign_part(part: &SignPart) -> Json {
     let mut object = Object::default();
     object.number("number", part.number.into());
     object.number("size", part.size);
-    object.text_if_any("checksum", part.checksum.as_deref());
     object.into()
 }
 
@@ -84,7 +79,6 @@ fn complete_upload(upload: &CompleteUpload) -> Json {
     object.text("id", &upload.id);
     object.number("size", upload.size);
     object.put("parts", Json::List(upload.parts.iter().map(complete_part).collect()));
-    object.text_if_any("checksum", upload.checksum.as_deref());
     object.into()
 }
 
@@ -92,7 +86,6 @@ fn complete_part(part: &CompletePart) -> Json {
     let mut object = Object::default();
     object.number("number", part.number.into());
     object.text_if_any("etag", part.etag.as_deref());
-    object.text_if_any("checksum", part.checksum.as_deref());
     object.into()
 }
 
@@ -122,7 +115,7 @@ fn create_outcome(entry: &mut Fields<'_>) -> CreateOutcome {
         method: method(entry),
         part_size: entry.number("partSize"),
         limits: entry.object("limits", limits),
-        checksum: entry.object("checksum", checksums),
+        checksum: None,
         parts: entry.list("parts", grant),
         expires_at: entry.number("expiresAt"),
         problem: entry.object("problem", problem),
@@ -144,16 +137,6 @@ fn method(entry: &mut Fields<'_>) -> Option<Method> {
         "multipart" => Some(Method::Multipart),
         "resumable" => Some(Method::Resumable),
         _ => entry.wrong("method", "is not one that this version knows"),
-    }
-}
-
-fn checksums(checksums: &mut Fields<'_>) -> Checksums {
-    let name = checksums.needed_text("algorithm");
-    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-    Checksums {
-        algorithm: known
-            .unwrap_or_else(|| checksums.wrong("algorithm", "is not one that this version knows")),
-        parts: checksums.bool("parts").unwrap_or_default(),
     }
 }
 
@@ -206,7 +189,7 @@ impl TryFrom<Json> for ListAnswer {
                 number: part.needed_u32("number"),
                 size: part.needed_number("size"),
                 etag: part.text("etag"),
-                checksum: part.text("checksum"),
+                checksum: None,
             }),
             next: answer
                 .number("next")
@@ -225,7 +208,7 @@ impl TryFrom<Json> for CompleteAnswer {
                 key: entry.text("key"),
                 size: entry.number("size"),
                 etag: entry.text("etag"),
-                checksum: entry.text("checksum"),
+                checksum: None,
                 url: entry.text("url"),
                 problem: entry.object("problem", problem),
             }),

@@ -90,7 +90,11 @@ impl Http {
         let size =
             size.ok_or_else(|| StoreError::Refused("it does not tell the object's size".to_owned()))?;
         let etag = header(&response, "etag").map(str::to_owned);
-        Ok(Some(Stored { size, etag, checksum: checksum(&response) }))
+        // The API reference of HeadObject: SSE-KMS in both of its kinds, and keys that the customer provides.
+        let is_sealed = header(&response, "x-amz-server-side-encryption")
+            .is_some_and(|how| how.starts_with("aws:kms"))
+            || header(&response, "x-amz-server-side-encryption-customer-algorithm").is_some();
+        Ok(Some(Stored { size, etag, is_sealed, checksum: checksum(&response) }))
     }
 
     /// Sends, and again if the connection never came about: then the store has seen nothing of it.

@@ -61,6 +61,8 @@ pub(crate) struct Multipart<'a> {
 pub(crate) struct Stored {
     pub(crate) size: u64,
     pub(crate) etag: Option<String>,
+    /// Encrypted with a key that is not the store's alone, so that the tag, though it looks like an MD5, is none.
+    pub(crate) is_sealed: bool,
     /// Of all its bytes, made by the store itself.
     pub(crate) checksum: Option<Checksum>,
 }

@@ -14,6 +14,13 @@ pub(crate) const ROUND_TRIP: &str = "multipart and single file read back with th
 /// What several scenarios see.
 pub(crate) const CANCEL: &str = "a canceled upload leaves nothing open";
 
+/// What several scenarios see.
+pub(crate) const PROOF: &str = "what is proven of a file in parts, and of a single one";
+/// What several scenarios see.
+pub(crate) const REQUIRED: &str = "a page without checksums, where they are required";
+/// What several scenarios see.
+pub(crate) const FLIPPED: &str = "a bit turned over on the way";
+
 /// Gathers it.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(Mutex<Inner>);

@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub virtual_host: bool,
     /// `--object-header`, each.
     pub object_headers: &'static [&'static str],
+    /// `--require-checksum`.
+    pub require_checksum: bool,
     /// `--forms=false`.
     pub without_forms: bool,
     /// The keys are temporary ones, with this token.
@@ -49,6 +51,19 @@ pub(crate) struct Options {
     pub bucket: Option<&'static str>,
     /// Another secret than `LocalStack`'s.
     pub secret_key: Option<&'static str>,
+}
+
+impl Options {
+    /// The address of a store that is known by one alone: its own, or the proxy's before it, which the server's own
+    /// calls then take as well.
+    fn before(self, endpoint: &str, proxy: &Proxy) -> Result<String> {
+        if !self.proxied {
+            return Ok(endpoint.to_owned());
+        }
+        let url: reqwest::Url = endpoint.parse()?;
+        proxy.set_target(SocketAddr::from(([127, 0, 0, 1], url.port().context("a port of its own")?)));
+        Ok(format!("{}{}", proxy.url(), url.path().trim_end_matches('/')))
+    }
 }
 
 /// A running server and what surrounds it. Ends with its owner.
@@ -92,6 +107,9 @@ impl World {
         }
         for header in options.object_headers {
             server.args(["--object-header", header]);
+        }
+        if options.require_checksum {
+            server.arg("--require-checksum");
         }
         if options.without_forms {
             server.arg("--forms=false");
@@ -235,7 +253,8 @@ async fn sign_for(server: &mut Command, lab: &Lab, options: Options, proxy: &Pro
         Store::Embedded | Store::GcsEmulator => bail!("the server does not sign for {:?} so", options.store),
         Store::Azurite => {
             let store = lab.azurite().await?;
-            server.args(["--azure-endpoint", &store.endpoint, "--azure-container", azurite::CONTAINER]);
+            let endpoint = options.before(&store.endpoint, proxy)?;
+            server.args(["--azure-endpoint", &endpoint, "--azure-container", azurite::CONTAINER]);
             server.env("AZURE_STORAGE_ACCOUNT", azurite::ACCOUNT).env("AZURE_STORAGE_KEY", azurite::KEY);
         }
         Store::AzuriteByToken => {
@@ -248,7 +267,8 @@ async fn sign_for(server: &mut Command, lab: &Lab, options: Options, proxy: &Pro
         }
         Store::Gcs | Store::GcsOnCeph | Store::GcsOnGarage => {
             let store = lab.stores.adapter(options.store).await?;
-            server.args(["--gcs-endpoint", &store.endpoint, "--gcs-bucket", BUCKET]);
+            let endpoint = options.before(&store.endpoint, proxy)?;
+            server.args(["--gcs-endpoint", &endpoint, "--gcs-bucket", BUCKET]);
             server.env("GOOGLE_APPLICATION_CREDENTIALS", gcs::key_file());
         }
         Store::LocalStack | Store::Ceph | Store::Garage => {

@@ -21,11 +21,29 @@ pub(crate) struct Paced {
     /// When all bytes so far were due: some browsers send frames so small that each for itself would be slept over.
     due: Instant,
     counter: Arc<AtomicU64>,
+    /// So many bytes come before the one that is to be changed.
+    flip: Option<u64>,
 }
 
 impl Paced {
-    pub(crate) fn new(inner: Incoming, rate: u64, counter: Arc<AtomicU64>) -> Self {
-        Self { inner, rate, held: None, due: Instant::now(), counter }
+    pub(crate) fn new(inner: Incoming, rate: u64, flip: bool, counter: Arc<AtomicU64>) -> Self {
+        // The middle of a form of one file is the file's.
+        let flip = inner.size_hint().exact().filter(|length| flip && *length > 0).map(|length| length / 2);
+        Self { inner, rate, held: None, due: Instant::now(), counter, flip }
+    }
+
+    /// The frame, with a bit turned over if it is the one.
+    fn harmed(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let (Some(at), Some(data)) = (self.flip, frame.data_ref()) else { return frame };
+        let length = data.len() as u64;
+        if at >= length {
+            self.flip = Some(at - length);
+            return frame;
+        }
+        self.flip = None;
+        let mut bytes = data.to_vec();
+        bytes[at as usize] ^= 1;
+        Frame::data(bytes.into())
     }
 }
 
@@ -39,7 +57,7 @@ impl Body for Paced {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if self.held.is_none() {
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => frame,
+                Some(Ok(frame)) => self.harmed(frame),
                 other => return Poll::Ready(other),
             };
             let length = frame.data_ref().map_or(0, Bytes::len);

@@ -49,14 +49,14 @@ pub(crate) async fn handle(shared: Arc<Shared>, request: Request<Incoming>, nth:
 async fn carry_out(shared: &Shared, request: Request<Incoming>, plan: Plan) -> Result<Out> {
     sleep(plan.delay).await;
     let mut answer = match plan.end {
-        End::Forward => forward(shared, request, plan.rate).await?,
+        End::Forward => forward(shared, request, plan.rate, plan.flip).await?,
         End::Edit(edit) => {
             let mut request = request;
             // The whole answer, in plain text.
             for name in [ACCEPT_ENCODING, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 request.headers_mut().remove(name);
             }
-            let (mut head, body) = forward(shared, request, plan.rate).await?.into_parts();
+            let (mut head, body) = forward(shared, request, plan.rate, plan.flip).await?.into_parts();
             head.headers.remove(CONTENT_LENGTH);
             let body = edit(body.collect().await?.to_bytes());
             Response::from_parts(head, full(body))
@@ -92,7 +92,7 @@ async fn carry_out(shared: &Shared, request: Request<Incoming>, plan: Plan) -> R
     Ok(answer)
 }
 
-async fn forward(shared: &Shared, request: Request<Incoming>, rate: u64) -> Result<Out> {
+async fn forward(shared: &Shared, request: Request<Incoming>, rate: u64, flip: bool) -> Result<Out> {
     let Some(target) = shared.target() else {
         let body = Bytes::from("no target");
         return own(Reply { status: 502, content_type: "text/plain", body, location: None, cors: true });
@@ -106,7 +106,7 @@ async fn forward(shared: &Shared, request: Request<Incoming>, rate: u64) -> Resu
     let path = head.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
     head.uri = format!("http://{target}{path}").parse::<Uri>().context("a path that is no URI")?;
     head.headers.remove(CONNECTION);
-    let body = Paced::new(body, rate, Arc::clone(&shared.body_bytes));
+    let body = Paced::new(body, rate, flip, Arc::clone(&shared.body_bytes));
     let mut answer =
         shared.client.request(Request::from_parts(head, body)).await.context("the target failed")?;
     for name in [CONNECTION, TRANSFER_ENCODING] {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::ORIGIN;
 use hyper::{Method, Request};
 
 /// A request as a rule sees it.
@@ -13,6 +14,8 @@ pub(crate) struct Seen {
     pub method: Method,
     /// The path, without the query, which may hold a signature.
     pub path: String,
+    /// Whether a page asks, which says where it is from.
+    pub by_page: bool,
     /// `partNumber` of the query.
     pub part: Option<u32>,
     /// How many requests of this method came before.
@@ -35,7 +38,8 @@ impl Seen {
         });
         let nth = count(method.to_string());
         let attempt = count(format!("{method} {path} {part:?}"));
-        Self { method, path, part, nth, attempt, nth_on_connection }
+        let by_page = request.headers().contains_key(ORIGIN);
+        Self { method, path, by_page, part, nth, attempt, nth_on_connection }
     }
 
     /// Whether it carries bytes to the store, be it as a PUT or as a form, which goes to the bucket itself.
@@ -56,6 +60,8 @@ pub(crate) struct Plan {
     pub delay: Duration,
     /// Bytes per second that the request's body is taken at; 0 is unlimited.
     pub rate: u64,
+    /// Turn the first bit of the body's middle over.
+    pub flip: bool,
     /// Close the connection after the answer, so that the next request needs a fresh one.
     pub close: bool,
     /// Let pages of any origin read the answer, whatever the target says to that.
@@ -139,6 +145,13 @@ impl Plan {
     #[must_use]
     pub(crate) fn at_rate(mut self, bytes_per_second: u64) -> Self {
         self.rate = bytes_per_second;
+        self
+    }
+
+    /// Has the body arrive with one bit turned over.
+    #[must_use]
+    pub(crate) fn flipping(mut self) -> Self {
+        self.flip = true;
         self
     }
 

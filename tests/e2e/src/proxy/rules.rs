@@ -62,6 +62,15 @@ pub(crate) fn puts_of(
     }
 }
 
+/// Bytes on their way to the store arrive with a bit turned over: of one PUT only, or of all.
+pub(crate) fn flipped(once: bool) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    let done = AtomicUsize::new(0);
+    move |seen| {
+        let hit = seen.is_put() && seen.by_page && (!once || done.fetch_add(1, Ordering::Relaxed) == 0);
+        if hit { Plan::forward().flipping() } else { Plan::forward() }
+    }
+}
+
 /// PUTs go up at this many bytes per second each.
 pub(crate) fn slow_puts(bytes_per_second: u64) -> impl Fn(&Seen) -> Plan + Send + Sync {
     move |seen| {

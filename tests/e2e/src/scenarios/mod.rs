@@ -18,6 +18,7 @@ mod hidden;
 mod http2;
 mod names;
 mod offline;
+mod proof;
 mod recipes;
 mod refusals;
 mod s3;
@@ -154,6 +155,22 @@ pub(crate) fn all() -> Vec<Scenario> {
         at!(Azurite, azure::round_trip, "azurite", 120),
         at!(AzuriteByToken, azure::round_trip, "azurite_delegation", 120),
         at!(AzuriteByToken, azure::tampered, "azurite_delegation_tampered", 90),
+        at!(Embedded, proof::told, "proof_embedded", 120),
+        at!(Embedded, proof::flipped, "flipped_embedded", 180),
+        at!(Embedded, proof::required, "required_embedded", 90),
+        at!(LocalStack, proof::told, "proof_localstack", 120),
+        at!(LocalStack, proof::flipped, "flipped_localstack", 180),
+        at!(LocalStack, proof::required, "required_localstack", 90),
+        at!(Ceph, proof::told, "proof_ceph", 120),
+        at!(Ceph, proof::flipped, "flipped_ceph", 180),
+        at!(Garage, proof::told, "proof_garage", 120),
+        at!(Garage, proof::flipped, "flipped_garage", 180),
+        at!(Gcs, proof::told, "proof_gcs", 120),
+        at!(Gcs, proof::flipped, "flipped_gcs", 180),
+        at!(Gcs, proof::required, "required_gcs", 90),
+        at!(Azurite, proof::told, "proof_azurite", 120),
+        at!(Azurite, proof::flipped, "flipped_azurite", 180),
+        at!(Azurite, proof::required, "required_azurite", 90),
         scenario!(azure::canceled, "azurite_cancel", 90),
         scenario!(functions::own, "functions", 90),
         scenario!(functions::manifest, "manifest", 90),
