@@ -51,7 +51,8 @@ impl Companion {
         let mut proc = Proc::spawn("Companion", start)?;
         let (page, port) = proc.wait_line(Duration::from_secs(60), ports).await?;
         front.set_target(SocketAddr::from(([127, 0, 0, 1], port)));
-        Ok(Self { page: format!("http://127.0.0.1:{page}/"), front, store, proc, _dir: dir })
+        // Ports come again: another server's page of that address, with its policy, may still be in the browser's cache.
+        Ok(Self { page: format!("http://127.0.0.1:{page}/?companion"), front, store, proc, _dir: dir })
     }
 
     /// What it printed, for a failure's account.
