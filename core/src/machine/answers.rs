@@ -154,8 +154,8 @@ impl Machine {
                         let takes = self.pace.takes(remote.parts.plan.part_len(grant.number));
                         remote.grants.put(now, answer.server_time, takes.unwrap_or(0), grant);
                     }
+                    upload.phase = remote.first_phase();
                     upload.remote = Some(remote);
-                    upload.phase = Phase::Sending;
                     upload.tries = 0;
                     upload.trouble = None;
                     if !upload.paused {
@@ -217,6 +217,7 @@ impl Machine {
             None => {
                 let was_whole = remote.parts.is_complete();
                 remote.parts.reconcile(parts);
+                remote.begun = false;
                 upload.losses += u32::from(was_whole && !remote.parts.is_complete());
                 if upload.losses > MAX_LOSSES {
                     let op = Op::Call(Route::List);

@@ -42,7 +42,7 @@ use pace::Pace;
 use probes::Probe;
 use puts::{CONNECTIONS, Flight};
 use queue::Queue;
-use upload::{Phase, Upload, is_lost, starts_clean};
+use upload::{Phase, Upload, starts_clean};
 
 /// When nothing was heard for this many milliseconds beyond a deadline, the computer slept.
 const SLEEP_MS: u64 = 30_000;
@@ -251,7 +251,8 @@ impl Machine {
         upload.listings = 0;
         upload.losses = 0;
         match &mut upload.remote {
-            Some(remote) if resumable => {
+            // One of before that cannot even be listed: it is of no use.
+            Some(remote) if resumable && !remote.begun => {
                 remote.grants.clear();
                 remote.parts.restart();
                 self.active.insert(file, ());
@@ -302,7 +303,7 @@ impl Machine {
     /// The file waits for the person. What the store holds of it stays, for them to go on with.
     fn fail(&mut self, file: FileId, error: Error) {
         let Some(upload) = self.uploads.get_mut(&file) else { return };
-        let lost = is_lost(error.kind);
+        let lost = upload.is_lost(&error);
         if lost && !std::mem::replace(&mut upload.is_second, true) {
             self.start_anew(file);
             return;

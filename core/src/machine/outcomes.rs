@@ -41,7 +41,7 @@ pub(super) fn accept(
     let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
     let first =
         believable(Route::Create, method, outcome.parts, origins, &|number| plan.range(number).is_some())?;
-    let is_ours = outcome.part_size.is_none() && method == Method::Multipart;
+    let is_ours = (outcome.part_size.is_none() || outcome.begun) && method == Method::Multipart;
     let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
     let remote = Remote {
         id,
@@ -51,7 +51,8 @@ pub(super) fn accept(
         smallest_part,
         parts: Parts::new(plan),
         grants: Grants::default(),
-        session: Session::default(),
+        session: Session { offset: 0, unsure: outcome.begun },
+        begun: outcome.begun,
     };
     Ok((remote, first))
 }

@@ -4,9 +4,9 @@ use super::event::{NewUpload, Object};
 use super::parts::Parts;
 use super::queue::Place;
 use super::session::Session;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Op, Status};
 use crate::progress::Speed;
-use crate::protocol::{ListedPart, Method, NewFile, Provider};
+use crate::protocol::{ListedPart, Method, NewFile, Provider, Route};
 use crate::signing::Grants;
 
 /// Where an upload is on its way. Each state ends by an answer, a deadline or the person.
@@ -49,6 +49,19 @@ pub(super) struct Remote {
     pub(super) grants: Grants,
     /// Of a resumable upload.
     pub(super) session: Session,
+    /// A page of before has begun it, and what the store holds of it has not been told yet.
+    pub(super) begun: bool,
+}
+
+impl Remote {
+    /// How it begins: with a look at what the store holds, if that may be something.
+    pub(super) fn first_phase(&self) -> Phase {
+        if self.begun && self.method == Method::Multipart {
+            Phase::ToList(Vec::new(), None)
+        } else {
+            Phase::Sending
+        }
+    }
 }
 
 /// More looks at the store's parts would show the same.
@@ -134,6 +147,18 @@ impl Upload {
         self.trouble = None;
     }
 
+    /// Whether there is nothing at the store that is of the file. What a page of before has begun may also be another
+    /// person's, or of a backend that has changed since.
+    pub(super) fn is_lost(&self, error: &Error) -> bool {
+        let is_begun = self.remote.as_ref().is_some_and(|remote| remote.begun);
+        let is_refused = error.op == Op::Call(Route::List) && error.status == Status::Permanent;
+        match error.kind {
+            Kind::UploadGone | Kind::SizeMismatch | Kind::ChecksumMismatch => true,
+            Kind::Unauthorized | Kind::Forbidden => false,
+            _ => is_begun && is_refused,
+        }
+    }
+
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done(_) | Phase::Failed(_) | Phase::Canceled)
     }
@@ -157,12 +182,14 @@ impl Upload {
     }
 }
 
-/// After these failures there is nothing at the store that is of the file.
-pub(super) const fn is_lost(kind: Kind) -> bool {
-    matches!(kind, Kind::UploadGone | Kind::SizeMismatch | Kind::ChecksumMismatch)
-}
-
 /// After these failures nothing that the store holds can be used: a part of it may be of another file.
 pub(super) const fn starts_clean(kind: Kind) -> bool {
-    is_lost(kind) || matches!(kind, Kind::FileUnreadable | Kind::IdRefused)
+    matches!(
+        kind,
+        Kind::FileUnreadable
+            | Kind::IdRefused
+            | Kind::UploadGone
+            | Kind::SizeMismatch
+            | Kind::ChecksumMismatch
+    )
 }

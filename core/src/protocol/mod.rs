@@ -120,6 +120,9 @@ pub struct CreateOutcome {
     /// The store's limits where they differ from the dialect's usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Whether this goes on with an upload of before: the client lists what the store holds of it before it sends any.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
     /// Which checksums the backend takes, for a page that will send them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Checksums>,

@@ -115,6 +115,7 @@ fn create_outcome(entry: &mut Fields<'_>) -> CreateOutcome {
         method: method(entry),
         part_size: entry.number("partSize"),
         limits: entry.object("limits", limits),
+        begun: entry.bool("begun").unwrap_or_default(),
         checksum: None,
         parts: entry.list("parts", grant),
         expires_at: entry.number("expiresAt"),

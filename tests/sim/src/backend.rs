@@ -97,6 +97,7 @@ impl Backend {
             method: Some(method),
             part_size,
             limits,
+            begun: false,
             checksum: None,
             parts: (1..=first).map(|number| self.store.sign(upload, number, expires_at)).collect(),
             expires_at: None,

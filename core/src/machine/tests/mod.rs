@@ -1,6 +1,7 @@
 //! The machine against a small world that answers, fails, lies and is slow by the throw of dice.
 
 mod adapting;
+mod begun;
 mod cases;
 mod faults;
 mod properties;
@@ -56,6 +57,8 @@ struct World {
     leaves_cut: bool,
     /// How the backend has bytes sent.
     way: Way,
+    /// What a page of before has left open, and the backend goes on with.
+    begun: Option<String>,
     /// Whether the last part's progress is to be told.
     watched: bool,
     /// Parts that may be on their way.
@@ -76,6 +79,7 @@ impl World {
             failing,
             sign_calls: 0,
             leaves_cut: false,
+            begun: None,
             way: Way::Puts,
             watched: false,
             most: SLOTS,
@@ -229,10 +233,12 @@ impl World {
 
     fn create(&mut self, reference: &str, size: Option<u64>) -> CreateOutcome {
         let size = size.unwrap();
-        let id = format!("upload {}", self.store.len());
+        let begun = self.begun.take();
+        let is_begun = begun.is_some();
+        let id = begun.unwrap_or_else(|| format!("upload {}", self.store.len()));
         let multipart = size > 5 * MIB;
         let part_size = if multipart { 5 * MIB } else { size };
-        self.store.insert(id.clone(), Object { size, part_size, ..Object::default() });
+        self.store.entry(id.clone()).or_insert_with(|| Object { size, part_size, ..Object::default() });
         CreateOutcome {
             reference: reference.into(),
             provider: Some(Provider::S3),
@@ -245,6 +251,7 @@ impl World {
             part_size: (multipart && !self.leaves_cut).then_some(part_size),
             parts: if multipart { Vec::new() } else { vec![self.grant(&id, 1, SERVER_TIME + self.now)] },
             id: Some(id),
+            begun: is_begun,
             ..CreateOutcome::default()
         }
     }

@@ -70,12 +70,12 @@ prop_compose! {
         provider in option::of(prop_oneof![Just(Provider::S3), Just(Provider::Azure), Just(Provider::Gcs)]),
         method in option::of(prop_oneof![Just(Method::Single), Just(Method::Multipart), Just(Method::Resumable)]),
         part_size in option::of(SAFE),
-        limits in option::of(limits()),
+        (limits, begun) in (option::of(limits()), any::<bool>()),
         parts in vec(grant(), 0..3),
         expires_at in option::of(SAFE),
         problem in option::of(problem()),
     ) -> CreateOutcome {
-        CreateOutcome { reference, id, provider, key, method, part_size, limits, checksum: None, parts, expires_at, problem }
+        CreateOutcome { reference, id, provider, key, method, part_size, limits, begun, checksum: None, parts, expires_at, problem }
     }
 }
 
