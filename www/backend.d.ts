@@ -44,6 +44,15 @@ export interface NewFile {
   lastModified: number | null;
   path: string;
   metadata: Record<string, string>;
+  /** What the page will send checksums for, if it will. */
+  checksum?: 'object' | 'part';
+}
+
+/** How checksums are made: their bytes, the highest first, in base64. */
+export interface Checksums {
+  algorithm: 'crc64nvme' | 'crc32c' | 'crc32' | 'sha256' | 'md5';
+  /** Whether `sign` is to be told that of each part. */
+  parts: boolean;
 }
 
 export interface StartedUpload {
@@ -54,7 +63,11 @@ export interface StartedUpload {
   method: 'single' | 'multipart' | 'resumable';
   /** Bytes of every part but the last; without it the page chooses. */
   partSize?: number;
+  /** Whether this goes on with an upload of before: what the store holds of it is listed first. Needs its `partSize`. */
+  begun?: boolean;
   limits?: Limits;
+  /** Where the file has `checksum`, and the store can make use of some. */
+  checksum?: Checksums;
   /** Grants of the first parts; of `single` and `resumable` the one there is. */
   parts?: Grant[];
   expiresAt?: number;
@@ -69,7 +82,7 @@ export interface CreateAnswer {
 }
 
 export interface SignRequest {
-  uploads: { id: string; parts: { number: number; size: number }[] }[];
+  uploads: { id: string; parts: { number: number; size: number; checksum?: string }[] }[];
 }
 export interface SignAnswer {
   uploads: ({ id: string; parts: Grant[] } | { id: string; problem: Problem })[];
@@ -82,7 +95,7 @@ export interface ListRequest {
   after?: number;
 }
 export interface ListAnswer {
-  parts: { number: number; size: number; etag?: string }[];
+  parts: { number: number; size: number; etag?: string; checksum?: string }[];
   next?: number;
 }
 
@@ -90,13 +103,15 @@ export interface CompleteRequest {
   uploads: {
     id: string;
     size: number;
+    /** Of the whole file. */
+    checksum?: string;
     /** Every part, in order; `etag` where the browser was allowed to read it. */
-    parts: { number: number; etag?: string }[];
+    parts: { number: number; etag?: string; checksum?: string }[];
   }[];
 }
 export interface CompleteAnswer {
   objects: (
-    | { id: string; key: string; size: number; etag?: string; url?: string }
+    | { id: string; key: string; size: number; etag?: string; checksum?: string; url?: string }
     | { id: string; problem: Problem }
   )[];
 }
@@ -117,6 +132,8 @@ export interface CallContext {
  * the call is made again. `complete` and `abort` must bear to be asked again, since an answer can be lost.
  */
 export interface Backend {
+  /** What tells it from others of this origin, for the journal. Without it nothing is remembered: see `CommonOptions`. */
+  place?: string;
   create(request: CreateRequest, context: CallContext): Promise<CreateAnswer>;
   sign(request: SignRequest, context: CallContext): Promise<SignAnswer>;
   list(request: ListRequest, context: CallContext): Promise<ListAnswer>;

@@ -37,6 +37,7 @@ export function companion({ url, headers = {}, withCredentials = false }) {
   const ask = asker(`${url.replace(/\/+$/, '')}/s3`, headers, withCredentials);
   const completions = new Map();
   return {
+    place: new URL(url, document.baseURI).href,
     create: (request, { signal }) => create(ask, request, signal),
     sign: (request, { signal }) => sign(ask, request, signal),
     list: async ({ id, after = 0 }, { signal }) => {

@@ -1,10 +1,10 @@
 import type { Backend } from './backend.js';
 import type { Finding, TestFile } from './doctor.js';
-import type { CompletedFile, Diagnosis, FailedFile, UploadFile } from './index.js';
+import type { CompletedFile, Diagnosis, FailedFile, Unfinished, UploadFile } from './index.js';
 
 export type * from './backend.js';
 export type { Finding, FindingCode, TestFile } from './doctor.js';
-export type { CompletedFile, Diagnosis, ErrorCode, FailedFile, Stage, UploadFile } from './index.js';
+export type { CompletedFile, Diagnosis, ErrorCode, FailedFile, Stage, Unfinished, UploadFile } from './index.js';
 
 export interface WindlassEventMap {
   'windlass-progress': CustomEvent<UploadFile>;
@@ -27,6 +27,8 @@ export class WindlassUpload extends HTMLElement {
   storeOrigins: string[];
   /** What is proven by checksums; reflects the attribute. See `CommonOptions`. */
   proof: 'object' | 'part' | 'off';
+  /** Whether uploads are remembered; the attribute `journal="off"` is no. See `CommonOptions`. */
+  journal: boolean;
   /** Headers of every call to the backend. */
   headers: Record<string, string>;
   /** Whether cookies go to a backend on another origin. */
@@ -37,6 +39,10 @@ export class WindlassUpload extends HTMLElement {
   doctor: boolean;
   /** Tries backend and store with tiny real requests; what is in the way comes first. See `windlass/doctor`. */
   diagnose(file?: TestFile): Promise<Finding[]>;
+  /** Uploads of before that go on once their file is chosen again. */
+  unfinished(): Promise<Unfinished[]>;
+  /** Remembers nothing of this backend's uploads any more, and has those freed that no page goes on with. */
+  forget(): Promise<void>;
   /** Starts to upload files, as if the person had chosen them. */
   addFiles(files: Iterable<File> | ArrayLike<File>): void;
   addEventListener<K extends keyof WindlassEventMap>(

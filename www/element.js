@@ -1,6 +1,6 @@
 // <windlass-upload>: the class is JavaScript because wasm-bindgen cannot extend HTMLElement. It owns the element's
 // life; everything else is in the wasm.
-import { Proofs, diagnose, explain, split } from './options.js';
+import { Layers, diagnose, explain, split } from './options.js';
 import init, { Mounted } from './wasm/windlass_element.js';
 
 let loading;
@@ -15,7 +15,7 @@ export function load(url) {
 const Base = globalThis.HTMLElement ?? class {};
 
 export class WindlassUpload extends Base {
-  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins', 'proof'];
+  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins', 'proof', 'journal'];
 
   #mounted;
   #backend;
@@ -23,9 +23,11 @@ export class WindlassUpload extends Base {
   #explained = false;
   #refused = false;
   #headers = {};
-  #proofs = new Proofs((ref, number) => this.#mounted?.part(Number(ref), number));
+  #layers = this.#newLayers();
   #withCredentials = false;
   #waiting = [];
+  #unfinished = false;
+  #known = new Set();
 
   constructor() {
     super();
@@ -64,6 +66,14 @@ export class WindlassUpload extends Base {
     this.setAttribute('proof', value);
   }
 
+  get journal() {
+    return this.getAttribute('journal') !== 'off';
+  }
+
+  set journal(value) {
+    value ? this.removeAttribute('journal') : this.setAttribute('journal', 'off');
+  }
+
   get headers() {
     return { ...this.#headers };
   }
@@ -97,6 +107,19 @@ export class WindlassUpload extends Base {
 
   set doctor(value) {
     this.#doctor = Boolean(value);
+  }
+
+  /** Uploads of before that go on once their file is chosen again. */
+  async unfinished() {
+    split(this.#options(), this.#layers);
+    return this.#layers.unfinished();
+  }
+
+  /** Remembers nothing of this backend's uploads any more. */
+  async forget() {
+    split(this.#options(), this.#layers);
+    await this.#layers.forget();
+    await this.#showUnfinished();
   }
 
   /** Tries backend and store with tiny requests; what is in the way, the most important first. */
@@ -150,13 +173,13 @@ export class WindlassUpload extends Base {
   }
 
   #options() {
-    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, backend, doctor } = this;
-    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, backend, doctor };
+    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, backend, doctor } = this;
+    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, backend, doctor };
   }
 
   #configure() {
     if (this.#mounted) {
-      this.#report(() => this.#mounted.configure(...split(this.#options(), this.#proofs)));
+      this.#report(() => this.#mounted.configure(...split(this.#options(), this.#layers)));
     } else if (this.#refused) {
       this.#mount();
     }
@@ -179,22 +202,48 @@ export class WindlassUpload extends Base {
     // Until the options can be: what is set next may be what they lack.
     this.#refused = true;
     this.#report(() => {
-      const emit = (name, detail) =>
-        {
-        const init = { detail: this.#proofs.tell(detail), bubbles: true, composed: true };
+      this.#layers = this.#newLayers();
+      const emit = (name, detail) => {
+        const init = { detail: this.#layers.tell(detail), bubbles: true, composed: true };
         this.dispatchEvent(new CustomEvent(`windlass-${name}`, init));
       };
       const tell = (name, detail) => {
         emit(name, detail);
+        if (this.#unfinished && detail.stage === 'uploading' && !this.#known.has(detail.fileId)) {
+          // It may have been one of them.
+          this.#known.add(detail.fileId);
+          this.#showUnfinished();
+        }
         if (name === 'error') {
           this.#explained ||= explain(this.#options(), detail, emit);
         }
       };
-      const [read, ask] = split(this.#options(), this.#proofs);
+      const [read, ask] = split(this.#options(), this.#layers);
       this.#mounted = new Mounted(this, this.shadowRoot, read, tell, ask);
       this.#refused = false;
       this.addFiles(this.#waiting.splice(0));
+      this.#showUnfinished();
     });
+  }
+
+  /** Ids of files begin at 1 with each mount. */
+  #newLayers() {
+    return new Layers((ref, number) => this.#mounted?.part(Number(ref), number));
+  }
+
+  /** What a page of before has left, as long as somebody may want to go on with it. */
+  async #showUnfinished() {
+    try {
+      const list = this.journal ? await this.#layers.unfinished() : [];
+      const root = this.shadowRoot.querySelector('.wl');
+      if (root && (list.length || this.#unfinished)) {
+        const { show } = await import('./unfinished.js');
+        show(root, this.closest('[lang]')?.lang, list, () => this.forget().catch(() => {}));
+      }
+      this.#unfinished = list.length > 0;
+    } catch {
+      // Not loaded, the page's server being gone: there is nothing that a person misses.
+    }
   }
 
   /** What the developer got wrong goes where uncaught errors go; a callback of the browser has nobody to throw to. */

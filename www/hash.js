@@ -16,11 +16,11 @@ let ids = 0;
 
 /**
  * The checksum of a blob, in base64. `algorithm` is one of the contract's. `size` is what it had when it was chosen,
- * since Chromium says 0 of a file that was deleted. Rejects with the signal's reason, or with an error whose `code` is
- * `file-unreadable`, `bad-algorithm` or `hash-failed`.
+ * since Chromium says 0 of a file that was deleted. One that is for later lets the others go first. Rejects with the
+ * signal's reason, or with an error whose `code` is `file-unreadable`, `bad-algorithm` or `hash-failed`.
  */
-export function hash(blob, algorithm, signal, size = blob.size) {
-  const job = { id: ++ids, blob, algorithm, size };
+export function hash(blob, algorithm, { signal, size = blob.size, isForLater = false } = {}) {
+  const job = { id: ++ids, blob, algorithm, size, isForLater };
   const promise = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
   const cancel = () => giveUp(job, signal.reason);
   if (signal?.aborted) {
@@ -58,7 +58,8 @@ function handOut() {
       return;
     }
     clearTimeout(hand.idle);
-    hand.job = waiting.shift();
+    const next = waiting.findIndex(({ isForLater }) => !isForLater);
+    [hand.job] = waiting.splice(Math.max(next, 0), 1);
     hand.begin(hand.job);
   }
 }

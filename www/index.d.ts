@@ -72,6 +72,11 @@ export interface CommonOptions {
    * with bytes, so that the store refuses what arrives wrong; `off`, nothing. `object` unless set.
    */
   proof?: 'object' | 'part' | 'off';
+  /**
+   * Whether uploads in parts are remembered (IndexedDB), so that a file that is added again after a reload, a crash or a
+   * closed tab goes on where it was. Yes unless set. Neither URLs nor tokens are kept. See `unfinished` and `forget`.
+   */
+  journal?: boolean;
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
 }
@@ -113,6 +118,20 @@ export interface CompletedFile extends UploadFile {
   proof: 'full-object' | 'per-part' | 'etag-md5' | 'size-only';
   /** Who found that. */
   provenBy: 'store' | 'page';
+}
+
+/** An upload of a page of before. Sizes in bytes, times in milliseconds since the Unix epoch. */
+export interface Unfinished {
+  name: string;
+  size: number;
+  type: string;
+  lastModified: number;
+  /** The folders that the file was chosen with, or empty. */
+  path: string;
+  /** What the store held when it was last told, at least. */
+  stored: number;
+  /** When it was begun. */
+  begun: number;
 }
 
 export interface FailedFile extends UploadFile {
@@ -177,6 +196,10 @@ export class Uploader extends EventTarget {
    * one of them as `undefined`.
    */
   configure(options: ChangedOptions): void;
+  /** Uploads of before that go on once their file is added again, and that no other page goes on with. */
+  unfinished(): Promise<Unfinished[]>;
+  /** Remembers nothing of this backend's uploads any more, and has those freed that no page goes on with. */
+  forget(): Promise<void>;
   /** Tries backend and store with tiny real requests; what is in the way comes first. See `windlass/doctor`. */
   diagnose(file?: TestFile): Promise<Finding[]>;
   addEventListener<K extends keyof UploaderEventMap>(

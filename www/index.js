@@ -1,5 +1,5 @@
 // The headless uploader: the wasm's own class with events a JavaScript program expects.
-import { Proofs, diagnose, explain, split } from './options.js';
+import { Layers, diagnose, explain, split } from './options.js';
 import init, { Uploader as Core } from './wasm/windlass.js';
 
 let loading;
@@ -14,7 +14,7 @@ export class Uploader extends EventTarget {
   #core;
   #options;
   #explained = false;
-  #proofs = new Proofs((ref, number) => this.#core.part(Number(ref), number));
+  #layers = new Layers((ref, number) => this.#core.part(Number(ref), number));
 
   /** Resolves once the wasm is loaded. Throws an error with `code` "bad-options" for options that cannot be. */
   static async create(options) {
@@ -28,14 +28,14 @@ export class Uploader extends EventTarget {
       throw new Error('windlass: not loaded yet. Use `await Uploader.create(options)`.');
     }
     this.#options = { ...options };
-    const emit = (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail: this.#proofs.tell(detail) }));
+    const emit = (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail: this.#layers.tell(detail) }));
     const tell = (name, detail) => {
       emit(name, detail);
       if (name === 'error') {
         this.#explained ||= explain(this.#options, detail, emit);
       }
     };
-    const [read, ask] = split(this.#options, this.#proofs);
+    const [read, ask] = split(this.#options, this.#layers);
     this.#core = new Core(read, tell, ask);
   }
 
@@ -72,7 +72,7 @@ export class Uploader extends EventTarget {
   }
 
   get(fileId) {
-    return this.#proofs.tell(this.#core.get(fileId));
+    return this.#layers.tell(this.#core.get(fileId));
   }
 
   parts(fileId) {
@@ -80,14 +80,24 @@ export class Uploader extends EventTarget {
   }
 
   get files() {
-    return this.#core.all().map((file) => this.#proofs.tell(file));
+    return this.#core.all().map((file) => this.#layers.tell(file));
   }
 
   /** Changes options from now on; those not named stay. */
   configure(options) {
     const next = { ...this.#options, ...options };
-    this.#core.configure(...split(next, this.#proofs));
+    this.#core.configure(...split(next, this.#layers));
     this.#options = next;
+  }
+
+  /** Uploads of before that go on once their file is added again. */
+  unfinished() {
+    return this.#layers.unfinished();
+  }
+
+  /** Remembers nothing of this backend's uploads any more. */
+  forget() {
+    return this.#layers.forget();
   }
 
   /** Tries backend and store with tiny requests; what is in the way, the most important first. */

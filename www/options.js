@@ -51,8 +51,18 @@ function byFunctions(backend, { endpoint, headers, withCredentials }) {
   return (...call) => import('./backend.js').then((module) => module.call(backend, ...call));
 }
 
+/** Tells one backend from another, for the journal; nothing for functions that name no place: what they know may end with the page. */
+function placeOf({ backend, endpoint }) {
+  try {
+    return backend ? backend.place : new URL(endpoint, document.baseURI).href;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The options that the wasm reads, and the function that asks the backend for it. */
-export function split({ backend, doctor, endpoint, headers, proof = 'object', storeOrigins, withCredentials, ...options }, proofs) {
+export function split(all, layers) {
+  const { backend, doctor, endpoint, headers, journal = true, proof = 'object', storeOrigins, withCredentials, ...options } = all;
   const origins = [storeOrigins ?? []].flat();
   const wrong = origins.find((origin) => !isOrigin(origin));
   if (wrong !== undefined) {
@@ -63,32 +73,65 @@ export function split({ backend, doctor, endpoint, headers, proof = 'object', st
     throw bad(`proof is none of ${PROOFS.join(', ')}`);
   }
   const calls = { endpoint, headers, withCredentials };
-  const ask = backend == null ? overHttp(calls) : byFunctions(backend, calls);
-  return [options, proof === 'off' ? ask : proofs.prove(proof, ask)];
+  let ask = backend == null ? overHttp(calls) : byFunctions(backend, calls);
+  layers.ask = ask;
+  layers.place = placeOf(calls.endpoint ? calls : { backend });
+  if (journal && layers.place) {
+    ask = through(layers.journal, layers.place, ask);
+  }
+  return [options, proof === 'off' && !layers.proves ? ask : through(layers.prover, proof, ask)];
 }
 
-/** What proves the uploads of one uploader; loaded with its first. */
-export class Proofs {
+/** Asks through a layer that takes note of the calls. Where it cannot be loaded, uploads go on without. */
+function through(layer, what, ask) {
+  return async (...call) => {
+    const loaded = await layer().catch(() => undefined);
+    return loaded ? loaded.call(what, ask, ...call) : ask(...call);
+  };
+}
+
+/** Makes it once; what failed is tried again at the next call, when the line may be back. */
+function once(make) {
+  let made;
+  return () =>
+    (made ??= make().catch((error) => {
+      made = undefined;
+      throw error;
+    }));
+}
+
+/** What stands between one uploader and its backend, each loaded with the first upload. */
+export class Layers {
+  /** The backend itself, and what tells it from others. */
+  ask;
+  place;
   #known = new Map();
   #prover;
-  #partOf;
+  #journal;
 
   constructor(partOf) {
-    this.#partOf = partOf;
+    this.prover = once(async () => (this.#prover = new (await import('./prove.js')).Prover(partOf, this.#known)));
+    this.journal = once(async () => (this.#journal = new (await import('./journal.js')).Journal()));
   }
 
-  /** Asks, with checksums. */
-  prove(proof, ask) {
-    return async (...call) => {
-      this.#prover ??= import('./prove.js').then((module) => new module.Prover(this.#partOf, this.#known));
-      // Where it cannot be loaded, uploads go on, and tell that nothing was proven.
-      const prover = await this.#prover.catch(() => undefined);
-      return prover ? prover.call(proof, ask, ...call) : ask(...call);
-    };
+  get proves() {
+    return this.#prover !== undefined;
   }
 
-  /** Adds to a completed file what is proven of it. */
+  /** Uploads that nobody goes on with. */
+  async unfinished() {
+    return this.place ? (await this.journal()).unfinished(this.place) : [];
+  }
+
+  async forget() {
+    return this.place && (await this.journal()).forget(this.place, this.ask);
+  }
+
+  /** Adds to a completed file what is proven of it, and has the journal know of what is stored. */
   tell(detail) {
+    if (detail?.stored) {
+      this.#journal?.note(detail);
+    }
     return detail?.stage === 'done' ? { ...detail, proof: 'size-only', provenBy: 'store', ...this.#known.get(String(detail.fileId)) } : detail;
   }
 }

@@ -4,6 +4,12 @@ import { hash, whole } from './hash.js';
 /** Bytes of an object at most whose entity tag is compared with the file's MD5, which is slow to make. */
 const COMPARED = 64 * 1024 * 1024;
 
+/** What one file may keep the others waiting for, in milliseconds: a drive may be slow or gone. */
+const WAIT_MS = 25_000;
+
+/** What goes away by itself, or comes again until the upload fails of it. */
+const LATE = { status: 503, detail: 'This computer could not read the file in time.' };
+
 const MISMATCH = { status: 422, code: 'checksum-mismatch', detail: 'What is stored is not this file.' };
 
 export class Prover {
@@ -25,7 +31,10 @@ export class Prover {
   async call(proof, ask, route, body, signal) {
     const request = JSON.parse(body);
     await this.#asked(route, request, proof);
-    const response = await ask(route, JSON.stringify(request), signal);
+    if (signal.aborted) {
+      throw signal.reason;
+    }
+    const response = (route === 'complete' && this.#refuse(request)) || (await ask(route, JSON.stringify(request), signal));
     if (!response.ok) {
       return response;
     }
@@ -41,25 +50,29 @@ export class Prover {
   }
 
   async #asked(route, request, proof) {
-    if (route === 'create' && !this.#cannot) {
+    // Uploads that were begun with checksums go on with them, whatever the option says by then.
+    if (route === 'create' && !this.#cannot && proof !== 'off') {
       request.files.forEach((file) => (file.checksum = proof));
     } else if (route === 'sign') {
       await Promise.all(this.#known(request).map((asked) => this.#fill(...asked)));
     } else if (route === 'complete') {
       await Promise.all(this.#known(request).map((asked) => this.#sumUp(...asked)));
     } else if (route === 'abort') {
-      request.ids.forEach((id) => this.#uploads.delete(id));
+      request.ids.forEach((id) => this.#forget(id));
     }
   }
 
   async #answered(route, request, answer) {
     if (route === 'create') {
-      answer.uploads.forEach(({ id, ref, method, checksum }) => this.#uploads.set(id, { ref, method, ...checksum, sums: [] }));
+      answer.uploads.forEach(({ id, ref, method, provider, begun, checksum }) => {
+        const about = { ref, method, provider, begun, ...checksum };
+        this.#uploads.set(id, { ...about, sums: [], made: [], told: [], stop: new AbortController() });
+      });
     } else if (route === 'sign') {
       this.#known(answer, 'uploads').forEach(([entry, upload]) => this.#excuse(entry, upload));
       this.#known(request).forEach(([entry, upload]) => this.#goAhead(entry, upload));
     } else if (route === 'list') {
-      await this.#sift(request.id, answer);
+      this.#sift(request, answer);
     } else if (route === 'complete') {
       await Promise.all(this.#known(answer, 'objects').map(([entry, object]) => this.#judge(entry, object)));
     }
@@ -73,19 +86,25 @@ export class Prover {
     });
   }
 
-  /** A part's checksum, made once. */
-  #sum(upload, number) {
-    const made = (upload.sums[number] ??= this.#make(upload, number, upload.algorithm));
-    made.catch(() => delete upload.sums[number]);
+  /** A part's checksum, made once; those that nobody waits for yet, after the others. */
+  #sum(upload, number, isForLater) {
+    const made = (upload.sums[number] ??= this.#make(upload, number, upload.algorithm, isForLater));
+    made.then((sum) => (upload.made[number] = sum), () => delete upload.sums[number]);
     return made;
   }
 
-  async #make({ ref }, number, algorithm) {
+  /** Nothing is to be hashed for it any more. */
+  #forget(id) {
+    this.#uploads.get(id)?.stop.abort();
+    this.#uploads.delete(id);
+  }
+
+  async #make({ ref, stop }, number, algorithm, isForLater) {
     const [part, size] = this.#partOf(ref, number) ?? [];
     if (!part) {
       throw Object.assign(new Error('windlass: no such part'), { code: 'gone' });
     }
-    return hash(part, algorithm, undefined, size);
+    return hash(part, algorithm, { size, isForLater, signal: stop.signal });
   }
 
   /** Gives the parts of a `sign` their checksums, where the store is to check them. */
@@ -98,10 +117,12 @@ export class Prover {
       // Made beside the upload, for its end.
       return;
     }
+    upload.failed = undefined;
     try {
-      (await Promise.all(sums)).forEach((sum, at) => (asked.parts[at].checksum = sum));
+      (await inTime(sums)).forEach((sum, at) => (asked.parts[at].checksum = sum));
+      asked.parts.forEach(({ number }) => delete upload.told[number]);
     } catch ({ code }) {
-      upload.failed = code;
+      upload.failed = code ?? 'late';
       // Nothing is signed for it; the answer tells why.
       asked.parts = [];
     }
@@ -113,10 +134,12 @@ export class Prover {
     upload.failed = undefined;
     if (failed === 'file-unreadable') {
       entry.problem = { status: 409, code: failed };
-    } else if (failed) {
+    } else if (failed === 'bad-algorithm') {
       // It was promised checksums that cannot be made: it begins anew without.
       this.#cannot = true;
       entry.problem = { status: 404, code: 'upload-gone' };
+    } else if (failed) {
+      entry.problem = LATE;
     }
   }
 
@@ -130,14 +153,25 @@ export class Prover {
     }
   }
 
-  /** Takes out of a list the parts that the store has of other bytes, so that they go up again. */
-  async #sift(id, answer) {
+  /**
+   * Takes out of a list the parts that the store has of other bytes, so that they go up again. Of an upload of before the
+   * file's own checksums are not known yet: they are made while the rest goes up, and compared at the end.
+   */
+  #sift({ id, after }, answer) {
     const upload = this.#uploads.get(id);
-    if (upload?.algorithm) {
-      const sums = answer.parts.map(({ number, checksum }) => checksum && this.#sum(upload, number));
-      const made = await Promise.allSettled(sums);
-      answer.parts = answer.parts.filter(({ checksum }, at) => !made[at].value || made[at].value === checksum);
+    if (!upload?.algorithm) {
+      return;
     }
+    upload.told = after === undefined ? [] : upload.told;
+    answer.parts = answer.parts.filter(({ number, checksum }) => {
+      if (!checksum) {
+        return true;
+      }
+      upload.told[number] = checksum;
+      this.#sum(upload, number, true).catch(() => {});
+      // Where they are of another file, nothing of the upload is used: see `#refuse`.
+      return upload.begun || (upload.made[number] ?? checksum) === checksum;
+    });
   }
 
   /** Gives a `complete` the checksums of the whole and of the parts. */
@@ -147,20 +181,39 @@ export class Prover {
     }
     const numbers = upload.method === 'single' ? [1] : asked.parts.map(({ number }) => number);
     const sizes = numbers.map((number) => this.#partOf(upload.ref, number)?.[1]);
+    upload.trouble = undefined;
     try {
       const sums = await Promise.all(numbers.map((number) => this.#sum(upload, number)));
+      if (sizes.includes(undefined)) {
+        return;
+      }
+      upload.differs = numbers.some((number, at) => (upload.told[number] ?? sums[at]) !== sums[at]);
       if (upload.parts) {
         asked.parts.forEach((part, at) => (part.checksum = sums[at]));
       }
       upload.whole = asked.checksum = await whole(upload.algorithm, sums, sizes);
-    } catch {
-      // Without: the backend knows whether that will do.
+    } catch ({ code }) {
+      // Without, and the backend knows whether that will do. But what a page of before has sent may be another file's.
+      upload.trouble = upload.begun && (code === 'file-unreadable' ? { status: 409, code } : LATE);
     }
+  }
+
+  /** What is not to be joined: the list then tells which part is of other bytes; what a page of before has begun starts anew. */
+  #refuse(request) {
+    const wrong = this.#known(request).find(([{ differs, trouble }]) => differs || trouble)?.[0];
+    if (!wrong) {
+      return undefined;
+    }
+    const other = wrong.begun ? MISMATCH : { status: 422, code: 'bad-parts', detail: 'The store holds other bytes.' };
+    const problem = wrong.trouble || other;
+    return new Response(JSON.stringify({ objects: request.uploads.map(({ id }) => ({ id, problem })) }));
   }
 
   /** What an object is known to be, by whom; one that is not the file is none. */
   async #judge(upload, object) {
-    const { ref, whole: ours, parts } = upload;
+    const { ref, whole: ours } = upload;
+    // Others may take a header that they do not know, and say nothing.
+    const isChecked = upload.parts && ours && upload.provider === 'azure';
     if (object.problem) {
       return;
     }
@@ -172,9 +225,9 @@ export class Prover {
       return;
     }
     const [proof, provenBy] =
-      object.checksum && ours ? ['full-object', 'store'] : md5 ? ['etag-md5', 'page'] : parts && ours ? ['per-part', 'store'] : ['size-only', 'store'];
+      object.checksum && ours ? ['full-object', 'store'] : md5 ? ['etag-md5', 'page'] : isChecked ? ['per-part', 'store'] : ['size-only', 'store'];
     this.#proofs.set(ref, { proof, provenBy });
-    this.#uploads.delete(object.id);
+    this.#forget(object.id);
   }
 
   /** Whether an entity tag is the file's MD5; `undefined` where it is no MD5, or that would take long to tell. */
@@ -186,4 +239,11 @@ export class Prover {
     const sum = await this.#make(upload, 1, 'md5').catch(() => undefined);
     return sum && tag === Array.from(atob(sum), (char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
   }
+}
+
+/** All of them, or an error without a code where that takes too long. */
+function inTime(sums) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(reject, WAIT_MS, new Error('windlass: late'))));
+  return Promise.race([Promise.all(sums), late]).finally(() => clearTimeout(timer));
 }

@@ -9,11 +9,12 @@ use windlass_core::protocol::json::{Fields, Reader};
 use crate::json;
 
 /// Those of the JavaScript side, which takes them out in `www/options.js`, are among them to be named in an error.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "backend",
     "doctor",
     "endpoint",
     "headers",
+    "journal",
     "maxBytesPerSecond",
     "maxConcurrent",
     "proof",

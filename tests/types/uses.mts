@@ -5,7 +5,7 @@ import { corsRule, diagnose, type FindingCode } from '../../www/doctor.js';
 import { manifest } from '../../www/manifest.js';
 import '../../www/element.js';
 
-const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4, proof: 'part', storeOrigins: ['https://a.example'] });
+const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4, journal: false, proof: 'part', storeOrigins: ['https://a.example'] });
 uploader.addEventListener('complete', ({ detail }) => detail.proof === 'full-object' && detail.provenBy === 'store' && detail.key.toUpperCase());
 uploader.addEventListener('error', ({ detail }) => explain(detail));
 const ids: number[] = uploader.add([new File(['x'], 'x')]);
@@ -16,6 +16,8 @@ uploader.order(new Set(ids));
 uploader.prioritize(ids[0]!, 1);
 uploader.configure({ maxConcurrent: 2 });
 uploader.parts(ids[0]!).every((state) => state === 3);
+(await uploader.unfinished()).forEach(({ name, stored, size }) => `${name}: ${stored / size}`);
+await uploader.forget();
 uploader.files.map((file) => file.stored <= file.loaded);
 
 // @ts-expect-error: an endpoint is needed

@@ -26,7 +26,7 @@ const FILES: [&str; 8] = [
     "package.json",
 ];
 /// The scripts among it.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 16] = [
     "backend.js",
     "companion.js",
     "doctor-cors.js",
@@ -38,9 +38,11 @@ const SCRIPTS: [&str; 14] = [
     "hash-worker.js",
     "hash.js",
     "index.js",
+    "journal.js",
     "manifest.js",
     "options.js",
     "prove.js",
+    "unfinished.js",
 ];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 

@@ -142,7 +142,7 @@ pub(crate) async fn another_origin(cx: &Cx<'_>) -> Result<()> {
     let page = Page::open(&cx.session.driver, &site.page).await?;
     page.set_endpoint(&format!("{}/windlass", world.front.url())).await?;
     let found = names(cx, &page, "backend-cors").await?;
-    let origin = site.page.trim_end_matches('/');
+    let origin = site.page.trim_end_matches("/?companion");
     ensure!(found.paste.contains(&format!("Access-Control-Allow-Origin: {origin}\n")), "{found:?}");
     world.front.stop();
     names(cx, &page, "backend-unreachable").await?;

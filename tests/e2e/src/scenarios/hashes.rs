@@ -32,7 +32,7 @@ const NINE: &str = "const Theirs = window.Worker;
 /// Who gives up is told at once, whoever waits behind goes on.
 const GIVEN_UP: &str = "const giving = new AbortController();
     const big = new Blob(Array(200).fill(new Uint8Array(1 << 20)));
-    const gone = Array.from({ length: 8 }, () => hash(big, 'sha256', giving.signal).catch(({ name }) => name));
+    const gone = Array.from({ length: 8 }, () => hash(big, 'sha256', { signal: giving.signal }).catch(({ name }) => name));
     const last = hash(new Blob(['123456789']), 'crc32');
     const began = performance.now();
     setTimeout(() => giving.abort(), 50);
@@ -41,7 +41,7 @@ const GIVEN_UP: &str = "const giving = new AbortController();
 
 /// The file in the input, as it was chosen.
 const FILE: &str = "const input = document.querySelector('#hashed');
-    return hash(input.files[0], 'sha256', undefined, SIZE);";
+    return hash(input.files[0], 'sha256', { size: SIZE });";
 
 const INPUT: &str = "const input = document.createElement('input');
     input.type = 'file'; input.id = 'hashed'; document.body.append(input); return input;";

@@ -21,6 +21,7 @@ mod offline;
 mod proof;
 mod recipes;
 mod refusals;
+mod resume;
 mod s3;
 mod sessions;
 mod several;
@@ -90,7 +91,7 @@ macro_rules! at {
 
 /// All of them.
 pub(crate) fn all() -> Vec<Scenario> {
-    vec![
+    let mut all = vec![
         scenario!(sizes::edges, "sizes", 120),
         scenario!(sizes::large, "300_mib", 120),
         scenario!(several::three_at_once, "three_at_once", 90),
@@ -155,22 +156,6 @@ pub(crate) fn all() -> Vec<Scenario> {
         at!(Azurite, azure::round_trip, "azurite", 120),
         at!(AzuriteByToken, azure::round_trip, "azurite_delegation", 120),
         at!(AzuriteByToken, azure::tampered, "azurite_delegation_tampered", 90),
-        at!(Embedded, proof::told, "proof_embedded", 120),
-        at!(Embedded, proof::flipped, "flipped_embedded", 180),
-        at!(Embedded, proof::required, "required_embedded", 90),
-        at!(LocalStack, proof::told, "proof_localstack", 120),
-        at!(LocalStack, proof::flipped, "flipped_localstack", 180),
-        at!(LocalStack, proof::required, "required_localstack", 90),
-        at!(Ceph, proof::told, "proof_ceph", 120),
-        at!(Ceph, proof::flipped, "flipped_ceph", 180),
-        at!(Garage, proof::told, "proof_garage", 120),
-        at!(Garage, proof::flipped, "flipped_garage", 180),
-        at!(Gcs, proof::told, "proof_gcs", 120),
-        at!(Gcs, proof::flipped, "flipped_gcs", 180),
-        at!(Gcs, proof::required, "required_gcs", 90),
-        at!(Azurite, proof::told, "proof_azurite", 120),
-        at!(Azurite, proof::flipped, "flipped_azurite", 180),
-        at!(Azurite, proof::required, "required_azurite", 90),
         scenario!(azure::canceled, "azurite_cancel", 90),
         scenario!(functions::own, "functions", 90),
         scenario!(functions::manifest, "manifest", 90),
@@ -192,5 +177,44 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(shots::dark, "shots_dark", 90, &[Engine::Chromium, Engine::Firefox]),
         // Only Chromium tells a page how much memory it uses, and it is the engine the promise names.
         scenario!(two_gib::flat, "2_gib", 300, &[Engine::Chromium]),
+    ];
+    all.extend(safe());
+    all
+}
+
+/// What is stored is the file, and stays after the page.
+fn safe() -> Vec<Scenario> {
+    vec![
+        at!(Embedded, resume::reloaded, "resume_embedded", 120),
+        at!(LocalStack, resume::reloaded, "resume_localstack", 120),
+        at!(Ceph, resume::reloaded, "resume_ceph", 120),
+        at!(Garage, resume::reloaded, "resume_garage", 120),
+        at!(Gcs, resume::reloaded, "resume_gcs", 120),
+        at!(Azurite, resume::reloaded, "resume_azurite", 120),
+        at!(Embedded, resume::another, "resume_another_embedded", 120),
+        at!(Garage, resume::another, "resume_another_garage", 120),
+        at!(Gcs, resume::another, "resume_another_gcs", 120),
+        at!(Azurite, resume::another, "resume_another_azurite", 120),
+        scenario!(resume::gone, "resume_gone", 90),
+        scenario!(resume::joined, "resume_joined", 90),
+        scenario!(resume::two_pages, "resume_two_pages", 90, &[Engine::Chromium, Engine::Firefox]),
+        scenario!(resume::forgotten, "resume_forgotten", 90),
+        scenario!(resume::without_storage, "resume_without_storage", 90),
+        at!(Embedded, proof::told, "proof_embedded", 120),
+        at!(Embedded, proof::flipped, "flipped_embedded", 180),
+        at!(Embedded, proof::required, "required_embedded", 90),
+        at!(LocalStack, proof::told, "proof_localstack", 120),
+        at!(LocalStack, proof::flipped, "flipped_localstack", 180),
+        at!(LocalStack, proof::required, "required_localstack", 90),
+        at!(Ceph, proof::told, "proof_ceph", 120),
+        at!(Ceph, proof::flipped, "flipped_ceph", 180),
+        at!(Garage, proof::told, "proof_garage", 120),
+        at!(Garage, proof::flipped, "flipped_garage", 180),
+        at!(Gcs, proof::told, "proof_gcs", 120),
+        at!(Gcs, proof::flipped, "flipped_gcs", 180),
+        at!(Gcs, proof::required, "required_gcs", 90),
+        at!(Azurite, proof::told, "proof_azurite", 120),
+        at!(Azurite, proof::flipped, "flipped_azurite", 180),
+        at!(Azurite, proof::required, "required_azurite", 90),
     ]
 }

@@ -110,7 +110,7 @@ async fn open(cx: &Cx<'_>, store: Store, mode: &str) -> Result<(std::sync::Arc<W
 }
 
 /// The file's row ends well, and what the store has is the file.
-async fn done(cx: &Cx<'_>, page: &Page, world: &World, file: &TestFile) -> Result<()> {
+pub(super) async fn done(cx: &Cx<'_>, page: &Page, world: &World, file: &TestFile) -> Result<()> {
     let ended = |rows: &[crate::page::Row]| {
         rows.iter().any(|row| row.name == file.name && matches!(&*row.phase, "done" | "failed"))
     };
