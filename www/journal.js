@@ -43,7 +43,7 @@ function open() {
       // A newer version shall not wait for this one, nor somebody who clears the site's data.
       request.result.onversionchange = () => request.result.close();
       request.result.onclose = () => (database = undefined);
-      // WebKit lets nobody open the database of a page that it keeps for the way back.
+      // A page that is kept for the way back shall hold nothing that the next one may need.
       addEventListener('pagehide', () => close(request.result), { once: true });
       // What could not be written is not remembered; it is no fault of the page.
       request.result.onerror = (event) => event.preventDefault();

@@ -69,7 +69,7 @@ export class Prover {
         this.#uploads.set(id, { ...about, sums: [], made: [], told: [], stop: new AbortController() });
       });
     } else if (route === 'sign') {
-      this.#known(answer, 'uploads').forEach(([entry, upload]) => this.#excuse(entry, upload));
+      this.#known(answer).forEach(([entry, upload]) => this.#excuse(entry, upload));
       this.#known(request).forEach(([entry, upload]) => this.#goAhead(entry, upload));
     } else if (route === 'list') {
       this.#sift(request, answer);

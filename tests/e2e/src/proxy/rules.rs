@@ -201,3 +201,10 @@ pub(crate) fn with_tampered_id(answer: &mut Value) {
         }
     });
 }
+
+/// The page forbids workers, by a policy beside the server's own; each of them has to allow what the page does.
+pub(crate) fn no_workers(seen: &Seen) -> Plan {
+    const POLICY: &str = "<head><meta http-equiv=\"Content-Security-Policy\" content=\"worker-src 'none'\">";
+    let forbid = |html: Bytes| String::from_utf8_lossy(&html).replacen("<head>", POLICY, 1).into();
+    if seen.path == "/" { Plan::edit(forbid) } else { Plan::forward() }
+}

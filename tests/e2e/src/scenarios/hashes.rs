@@ -4,14 +4,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::page::Page;
-use crate::proxy::Plan;
+use crate::proxy::rules;
 
 const LIMIT: Duration = Duration::from_secs(50);
 const SIZE: u64 = 48 * MIB + 77;
@@ -46,9 +45,6 @@ const FILE: &str = "const input = document.querySelector('#hashed');
 const INPUT: &str = "const input = document.createElement('input');
     input.type = 'file'; input.id = 'hashed'; document.body.append(input); return input;";
 
-/// A policy beside the server's own; each of them has to allow what the page does.
-const NO_WORKERS: &str = "<head><meta http-equiv=\"Content-Security-Policy\" content=\"worker-src 'none'\">";
-
 /// In workers, as the server's policy allows.
 pub(crate) async fn in_workers(cx: &Cx<'_>) -> Result<()> {
     let (_world, page) = cx.start().await?;
@@ -63,10 +59,7 @@ pub(crate) async fn in_workers(cx: &Cx<'_>) -> Result<()> {
 /// In the page, where its policy forbids workers.
 pub(crate) async fn in_the_page(cx: &Cx<'_>) -> Result<()> {
     let (world, _) = cx.start().await?;
-    world.front.set_rule(|seen| {
-        let forbid = |html: Bytes| String::from_utf8_lossy(&html).replacen("<head>", NO_WORKERS, 1).into();
-        if seen.path == "/" { Plan::edit(forbid) } else { Plan::forward() }
-    });
+    world.front.set_rule(rules::no_workers);
     let page = cx.open(&world).await?;
     digits(&page).await?;
     given_up(&page).await

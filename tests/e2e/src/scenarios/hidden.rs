@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use bytes::Bytes;
 use hyper::Method;
 
 use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::page::Page;
-use crate::proxy::{Plan, rules};
+use crate::proxy::rules;
 use crate::world::World;
 
 const SIZE: u64 = 40 * MIB;
@@ -30,9 +29,6 @@ const COUNT_TICKS: &str = "window.__ticks = 0; window.__hidden = 0;
 const THROTTLE: &str = "const real = window.setTimeout;
     window.setTimeout = (run, ms, ...rest) => real(run, ms + 60000, ...rest);
     Object.defineProperty(document, 'hidden', { get: () => true });";
-
-/// A policy beside the server's own; each of them has to allow what the page does.
-const NO_WORKERS: &str = "<head><meta http-equiv=\"Content-Security-Policy\" content=\"worker-src 'none'\">";
 
 /// Counts what that policy refuses, before anybody else calls it an error.
 const COUNT_REFUSED: &str = "window.__refused = 0;
@@ -78,10 +74,7 @@ pub(crate) async fn throttled(cx: &Cx<'_>) -> Result<()> {
 /// Where the page's policy forbids the worker, the page's own timers do.
 pub(crate) async fn without_worker(cx: &Cx<'_>) -> Result<()> {
     let (world, _) = cx.start().await?;
-    world.front.set_rule(|seen| {
-        let forbid = |html: Bytes| String::from_utf8_lossy(&html).replacen("<head>", NO_WORKERS, 1).into();
-        if seen.path == "/" { Plan::edit(forbid) } else { Plan::forward() }
-    });
+    world.front.set_rule(rules::no_workers);
     let page = cx.open(&world).await?;
     upload_under(cx, &world, &page, COUNT_REFUSED).await?;
     let refused = number(&page, "return window.__refused;").await?;
