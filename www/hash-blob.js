@@ -4,6 +4,10 @@ import init, { Hash, whole } from './wasm/windlass_hash.js';
 /** What the browsers say of a file that was deleted, overwritten or taken away since it was chosen. */
 const UNREADABLE = ['AbortError', 'NotFoundError', 'NotReadableError'];
 
+/** A drive that gives nothing for a minute will not; in looks, of which a computer's sleep counts as one. */
+const LOOK_MS = 5_000;
+const LOOKS = 12;
+
 let ready;
 
 function load() {
@@ -75,7 +79,7 @@ async function* slices(blob, size, step) {
 async function read(blob, from, to) {
   let buffer;
   try {
-    buffer = await blob.slice(from, to).arrayBuffer();
+    buffer = await inTime(blob.slice(from, to).arrayBuffer());
   } catch (error) {
     throw UNREADABLE.includes(error.name) ? failure('file-unreadable', error) : error;
   }
@@ -84,6 +88,15 @@ async function read(blob, from, to) {
     throw failure('file-unreadable');
   }
   return new Uint8Array(buffer);
+}
+
+function inTime(reading) {
+  let looks = 0;
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setInterval(() => (looks += 1) < LOOKS || reject(failure('file-unreadable')), LOOK_MS);
+  });
+  return Promise.race([reading, silence]).finally(() => clearInterval(timer));
 }
 
 /** The checksum of bytes from those of their parts, if it can be told from them. */

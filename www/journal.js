@@ -108,11 +108,11 @@ const erase = (id) =>
  * Makes the upload this page's for as long as it is open; the function that ends that, or nothing if it is another's. That
  * may be the page that was just left, and has not ended yet.
  */
-function hold(id) {
+function hold(id, ms = ENDING_MS) {
   return new Promise((got) => {
     const refused = ({ name }) => got(/Abort|Timeout/.test(name) ? undefined : () => {});
     navigator.locks
-      ? navigator.locks.request(lockOf(id), { signal: AbortSignal.timeout(ENDING_MS) }, () => new Promise(got)).catch(refused)
+      ? navigator.locks.request(lockOf(id), { signal: AbortSignal.timeout(ms) }, () => new Promise(got)).catch(refused)
       : got(() => {});
   });
 }
@@ -229,8 +229,9 @@ export class Journal {
     const known = await records();
     const begun = [];
     const fresh = [];
+    const until = performance.now() + ENDING_MS;
     for (const file of request.files) {
-      const outcome = await this.#takeUp(place, known, file);
+      const outcome = await this.#takeUp(place, known, file, until);
       outcome ? begun.push(outcome) : fresh.push(file);
     }
     if (fresh.length === 0) {
@@ -248,15 +249,19 @@ export class Journal {
   }
 
   /** The upload that the file goes on with, as an answer to `create`, if there is one. */
-  async #takeUp(place, known, file) {
+  async #takeUp(place, known, file, until) {
     const wanted = traits(file, place);
-    for (const record of known.filter((record) => canGoOn(record) && record.traits === wanted)) {
-      const release = this.#kept.has(record.id) ? undefined : await hold(record.id);
-      if (release) {
+    for (const { id } of known.filter((record) => canGoOn(record) && record.traits === wanted)) {
+      const release = this.#kept.has(id) ? undefined : await hold(id, Math.max(until - performance.now(), LOOK_MS));
+      // Whoever had it until now may have ended it.
+      const record = release && (await within('readonly', (uploads) => settled(uploads.get(id))));
+      if (!record) {
+        release?.();
+      } else {
         const chunks = await chunksOf(record.id);
         this.#kept.set(record.id, { record, release, ref: file.ref, chunks, noted: 0 });
         this.#ids.set(file.ref, record.id);
-        const { id, provider, method, key, partSize, limits, checksum, expiresAt } = record;
+        const { provider, method, key, partSize, limits, checksum, expiresAt } = record;
         return { ref: file.ref, id, provider, method, key, partSize, limits, checksum, expiresAt, begun: true };
       }
     }

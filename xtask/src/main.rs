@@ -37,6 +37,8 @@ cargo xtask COMMAND
   size                print the package's download sizes; fail when over the limit
   test [RING…] [-- FILTER]
                       run all checks, or only the named rings: fmt clippy host contract sim wasm size types e2e
+  torture [--short]   kill browsers and servers in mid-upload, cut lines, stop processes, turn clocks: half an hour, or
+                      short as in the tests
   help                this
 
 Tools are kept in $WINDLASS_TOOLS, by default ~/.cache/windlass/tools.
@@ -70,6 +72,7 @@ fn command() -> Result<ExitCode> {
         "bench" => sim::bench(&place),
         "size" => size::command(&place, args),
         "test" => test::command(&place, args),
+        "torture" => test::torture(&place, args),
         "help" => {
             println!("{HELP}");
             Ok(ExitCode::SUCCESS)

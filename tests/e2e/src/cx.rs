@@ -42,10 +42,16 @@ impl<'a> Cx<'a> {
 
     /// A server so started, and its page opened. It takes the place of an earlier one.
     pub(crate) async fn start_with(&self, options: Options) -> Result<(Arc<World>, Page)> {
-        let world = Arc::new(World::with(self.lab, options).await?);
-        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&world));
+        let world = self.world(options).await?;
         let page = self.open(&world).await?;
         Ok((world, page))
+    }
+
+    /// A server so started. It takes the place of an earlier one.
+    pub(crate) async fn world(&self, options: Options) -> Result<Arc<World>> {
+        let world = Arc::new(World::with(self.lab, options).await?);
+        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&world));
+        Ok(world)
     }
 
     /// The world's page, loaded anew.

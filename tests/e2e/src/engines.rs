@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{Capabilities, WebDriver};
@@ -52,14 +54,19 @@ pub(crate) struct Session {
     at: String,
     /// The driver's process, and the X server's where there is one.
     procs: Vec<Proc>,
-    /// Holds the profile.
-    _profile: TempDir,
+    /// What the browser keeps; goes with the last session that has it.
+    profile: Arc<TempDir>,
 }
 
 impl Session {
     /// Starts a browser with a fresh profile.
     pub(crate) async fn start(engine: Engine, dark: bool) -> Result<Self> {
         let profile = tempfile::Builder::new().prefix("windlass-e2e-profile-").tempdir()?;
+        Self::start_in(engine, dark, Arc::new(profile)).await
+    }
+
+    /// Starts a browser with what an earlier session has left.
+    pub(crate) async fn start_in(engine: Engine, dark: bool, profile: Arc<TempDir>) -> Result<Self> {
         let dir = profile.path();
         let port = free_port().await?;
         let (procs, capabilities) = match engine {
@@ -77,7 +84,7 @@ impl Session {
             .with_context(|| format!("{engine} did not start:\n{}", printed(&session_procs).join("\n")))?;
         driver.set_script_timeout(Duration::from_secs(60)).await?;
         driver.set_page_load_timeout(Duration::from_secs(30)).await?;
-        Ok(Self { driver, at, procs: session_procs, _profile: profile })
+        Ok(Self { driver, at, procs: session_procs, profile })
     }
 
     /// What the driver printed, for a failure's account.
@@ -100,6 +107,21 @@ impl Session {
         let status = answer.status();
         ensure!(status.is_success(), "{name}: {status} {}", answer.text().await?);
         Ok(())
+    }
+
+    /// Sends a signal to each of the browser's processes.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let roots: Vec<u32> = self.procs.iter().filter_map(Proc::id).collect();
+        let browser = descendants(&roots).split_off(roots.len());
+        for pid in browser.into_iter().filter_map(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Ends the browser as a crash does; what it has kept until then.
+    pub(crate) fn kill(self) -> Arc<TempDir> {
+        self.signal(Signal::KILL);
+        self.profile
     }
 
     /// Closes the browser and its driver.
@@ -189,14 +211,15 @@ fn geckodriver() -> Result<PathBuf> {
 async fn firefox(profile: &Path, port: u16, dark: bool) -> Result<(Vec<Proc>, Capabilities)> {
     let mut driver = command(geckodriver()?, profile);
     driver.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-    driver.args(["--websocket-port", &free_port().await?.to_string()]);
-    driver.arg("--profile-root").arg(profile).env("HOME", profile);
+    driver.args(["--websocket-port", &free_port().await?.to_string()]).env("HOME", profile);
+    let kept = profile.join("firefox");
+    std::fs::create_dir_all(&kept)?;
     let wanted = json!({
         "browserName": "firefox",
         "acceptInsecureCerts": true,
         "moz:firefoxOptions": {
             "binary": program("firefox-esr", "firefox-esr")?,
-            "args": ["-headless", "--width=1200", "--height=900"],
+            "args": ["-headless", "--width=1200", "--height=900", "-profile", kept],
             "prefs": {
                 "ui.systemUsesDarkTheme": i32::from(dark),
                 "layout.css.prefers-color-scheme.content-override": i32::from(!dark),

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::azurite::Azurite;
 use crate::engines::{Engine, Session};
 use crate::files::Files;
+use crate::harm::Harm;
 use crate::stores::{Store, Stores};
 
 /// The run.
@@ -23,6 +24,8 @@ pub(crate) struct Lab {
     pub out: PathBuf,
     /// The real stores.
     pub stores: Stores,
+    /// What was done to uploads.
+    pub harm: Harm,
     slots: [Mutex<Option<Session>>; 3],
     _scratch: TempDir,
 }
@@ -44,6 +47,7 @@ impl Lab {
             scratch: scratch.path().to_owned(),
             out,
             stores: Stores::new(scratch.path().to_owned()),
+            harm: Harm::default(),
             slots: Default::default(),
             _scratch: scratch,
         })

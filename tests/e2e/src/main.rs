@@ -16,6 +16,7 @@ mod garage;
 mod gcs;
 mod gcs_emulator;
 mod gcs_form;
+mod harm;
 mod http;
 mod lab;
 mod localstack;
@@ -60,6 +61,7 @@ fn main() -> Result<ExitCode> {
     let conclusion = libtest_mimic::run(&arguments, trials(&runtime, &lab, &times));
     runtime.block_on(lab.close());
     lab.stores.seen.write(&lab.out.join("stores.md"))?;
+    lab.harm.write(&lab.out.join("torture.md"))?;
     drop(lab);
     proc::sweep();
     let times = times.lock().expect("no trial holds it any more");

@@ -110,7 +110,8 @@ impl Proc {
         let _ = timeout(Duration::from_secs(5), self.child.wait()).await;
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal to it and to what it has started.
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process_group(pid, signal);
         }

@@ -3,9 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -76,7 +78,9 @@ pub(crate) struct World {
     pub kind: Store,
     /// The folder of the stored objects, as this process sees it.
     pub data: PathBuf,
-    server: Proc,
+    /// How it is started, and the running process, if there is one.
+    command: Command,
+    server: Mutex<Option<Proc>>,
     _dir: TempDir,
 }
 
@@ -128,15 +132,8 @@ impl World {
             Box::pin(sign_for(&mut server, lab, options, &store)).await?;
         }
         let began = Instant::now();
-        let mut server = Proc::spawn("windlass-server", server)?;
-        let addr = server
-            .wait_line(Duration::from_secs(30), |line| {
-                line.strip_prefix("Windlass server: http://")?
-                    .trim_end_matches('/')
-                    .parse::<SocketAddr>()
-                    .ok()
-            })
-            .await?;
+        let command = again(&server);
+        let (server, addr) = run(server).await?;
         if options.store == Store::Embedded {
             lab.stores.seen.started(Store::Embedded, began.elapsed());
         }
@@ -146,7 +143,32 @@ impl World {
             (Some(_), Some(id)) => PathBuf::from(format!("/proc/{id}/root{}", data.display())),
             _ => data,
         };
-        Ok(Self { front, store, kind: options.store, data, server, _dir: dir })
+        let server = Mutex::new(Some(server));
+        Ok(Self { front, store, kind: options.store, data, command, server, _dir: dir })
+    }
+
+    /// Ends the server, and with it the embedded store, in the middle of whatever it does.
+    pub(crate) fn kill_server(&self) {
+        drop(self.running().take());
+    }
+
+    /// Starts a killed server again, as it was.
+    pub(crate) async fn start_server(&self) -> Result<()> {
+        let (server, addr) = run(again(&self.command)).await?;
+        self.front.set_target(addr);
+        *self.running() = Some(server);
+        Ok(())
+    }
+
+    /// Sends a signal to the server.
+    pub(crate) fn signal_server(&self, signal: Signal) {
+        if let Some(server) = &*self.running() {
+            server.signal(signal);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Proc>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the page is.
@@ -156,7 +178,7 @@ impl World {
 
     /// What the server printed.
     pub(crate) fn printed(&self) -> Vec<String> {
-        self.server.printed()
+        self.running().as_ref().map(Proc::printed).unwrap_or_default()
     }
 
     /// The stored object of this key, which must lie inside the data folder.
@@ -222,6 +244,31 @@ impl World {
 fn is_private(root: &Path, path: &Path) -> bool {
     path.strip_prefix(root)
         .is_ok_and(|inner| inner.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.')))
+}
+
+/// The same command once more.
+fn again(command: &Command) -> Command {
+    let before = command.as_std();
+    let mut again = Command::new(before.get_program());
+    again.args(before.get_args());
+    for (name, value) in before.get_envs() {
+        match value {
+            Some(value) => again.env(name, value),
+            None => again.env_remove(name),
+        };
+    }
+    if let Some(dir) = before.get_current_dir() {
+        again.current_dir(dir);
+    }
+    again
+}
+
+/// The running server, and where it listens.
+async fn run(command: Command) -> Result<(Proc, SocketAddr)> {
+    let mut server = Proc::spawn("windlass-server", command)?;
+    let told = |line: &str| line.strip_prefix("Windlass server: http://")?.trim_end_matches('/').parse().ok();
+    let addr = server.wait_line(Duration::from_secs(30), told).await?;
+    Ok((server, addr))
 }
 
 /// The server's program; on a small disk, inside a mount namespace of its own, which ends with it.

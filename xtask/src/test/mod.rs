@@ -3,6 +3,7 @@
 
 mod contract;
 mod rings;
+mod torture;
 
 use std::env;
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use lexopt::prelude::*;
 use crate::place::Place;
 use crate::run::say;
 use crate::test::rings::{RINGS, Ring};
+pub(crate) use crate::test::torture::command as torture;
 
 /// What a ring has to say for itself.
 #[derive(Debug)]

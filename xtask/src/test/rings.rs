@@ -123,6 +123,12 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     if let Some(skipped) = install_browsers()? {
         return Ok(skipped);
     }
+    live("Uploading in real browsers", &mut end_to_end(place, filter)?)?;
+    Ok(Outcome::Passed)
+}
+
+/// The trials in browsers, with all that they need.
+pub(super) fn end_to_end(place: &Place, filter: &[OsString]) -> Result<Command> {
     let toolchain = setup::package(place, Profile::Web)?;
     rust::geckodriver(place)?;
     let (localstack, azurite) = (python::localstack(place)?, node::azurite(place)?);
@@ -140,8 +146,7 @@ fn e2e(place: &Place, filter: &[OsString]) -> Result<Outcome> {
     if recipes::are_asked_for(filter) {
         command.env("WINDLASS_RECIPES", recipes::prepare(place)?);
     }
-    live("Uploading in real browsers", &mut command)?;
-    Ok(Outcome::Passed)
+    Ok(command)
 }
 
 /// The production engines that this machine can have. Ceph is the one that no run with a verdict goes without; Garage
@@ -164,7 +169,7 @@ fn add_engines(place: &Place, command: &mut Command) -> Result<()> {
 }
 
 /// Elsewhere than on Debian the browsers cannot be installed from here, which is no fault of what is tested.
-fn install_browsers() -> Result<Option<Outcome>> {
+pub(super) fn install_browsers() -> Result<Option<Outcome>> {
     let missing = debian::missing_browsers();
     if !missing.is_empty() && on_path("apt-get").is_none() {
         return Ok(Some(Outcome::Skipped(format!("not Debian, and missing: {}", missing.join(", ")))));

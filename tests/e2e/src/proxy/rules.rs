@@ -202,6 +202,17 @@ pub(crate) fn with_tampered_id(answer: &mut Value) {
     });
 }
 
+/// The page runs this script before any of its own.
+pub(crate) fn with_first_script(script: String) -> impl Fn(&Seen) -> Plan + Send + Sync {
+    const TAG: &str = "<head><script src=\"/first.js\"></script>";
+    let add = |html: Bytes| String::from_utf8_lossy(&html).replacen("<head>", TAG, 1).into();
+    move |seen| match &*seen.path {
+        "/" => Plan::edit(add),
+        "/first.js" => Plan::answer(200, "text/javascript", script.clone()),
+        _ => Plan::forward(),
+    }
+}
+
 /// The page forbids workers, by a policy beside the server's own; each of them has to allow what the page does.
 pub(crate) fn no_workers(seen: &Seen) -> Plan {
     const POLICY: &str = "<head><meta http-equiv=\"Content-Security-Policy\" content=\"worker-src 'none'\">";

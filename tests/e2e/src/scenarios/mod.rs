@@ -28,6 +28,7 @@ mod several;
 mod shots;
 mod sizes;
 mod tamper;
+mod torture;
 mod two_gib;
 
 use std::future::Future;
@@ -179,7 +180,24 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(two_gib::flat, "2_gib", 300, &[Engine::Chromium]),
     ];
     all.extend(safe());
+    all.extend(harmed());
     all
+}
+
+/// What happens to browsers, servers, lines and clocks.
+fn harmed() -> Vec<Scenario> {
+    // No driver of WebKit starts a browser with what an earlier one has kept, and it opens no tabs.
+    let two = &[Engine::Chromium, Engine::Firefox];
+    vec![
+        scenario!(torture::killed, "torture_kill", 1800, two),
+        scenario!(torture::reloaded, "torture_reload", 600),
+        scenario!(torture::server_killed, "torture_server", 600),
+        scenario!(torture::network_gone, "torture_network", 600),
+        scenario!(torture::silent, "torture_silence", 600),
+        scenario!(torture::suspended, "torture_suspend", 900),
+        scenario!(torture::five_tabs, "torture_tabs", 300, two),
+        scenario!(torture::wrong_clock, "torture_clock", 180),
+    ]
 }
 
 /// What is stored is the file, and stays after the page.

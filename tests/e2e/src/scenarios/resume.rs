@@ -159,7 +159,8 @@ fn puts(world: &World) -> u64 {
     world.store.records().iter().filter(is_put).filter(|record| taken(record)).count() as u64
 }
 
-async fn unfinished(page: &Page) -> Result<Vec<Value>> {
+/// The uploads of before that the page tells of.
+pub(super) async fn unfinished(page: &Page) -> Result<Vec<Value>> {
     let told = page.js(UNFINISHED, vec![]).await?;
     told.as_array().cloned().with_context(|| format!("no list: {told}"))
 }
