@@ -29,6 +29,10 @@ export class WindlassUpload extends HTMLElement {
   proof: 'object' | 'part' | 'off';
   /** Whether uploads are remembered; the attribute `journal="off"` is no. See `CommonOptions`. */
   journal: boolean;
+  /** Whether the browser asks before bytes would be lost; the attribute `leave-guard="off"` is no. See `CommonOptions`. */
+  leaveGuard: boolean;
+  /** Whether the screen stays on while files go up; the attribute `wake-lock="off"` is no. See `CommonOptions`. */
+  wakeLock: boolean;
   /** Headers of every call to the backend. */
   headers: Record<string, string>;
   /** Whether cookies go to a backend on another origin. */

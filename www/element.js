@@ -15,7 +15,7 @@ export function load(url) {
 const Base = globalThis.HTMLElement ?? class {};
 
 export class WindlassUpload extends Base {
-  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins', 'proof', 'journal'];
+  static observedAttributes = ['endpoint', 'max-concurrent', 'store-origins', 'proof', 'journal', 'leave-guard', 'wake-lock'];
 
   #mounted;
   #backend;
@@ -72,6 +72,22 @@ export class WindlassUpload extends Base {
 
   set journal(value) {
     value ? this.removeAttribute('journal') : this.setAttribute('journal', 'off');
+  }
+
+  get leaveGuard() {
+    return this.getAttribute('leave-guard') !== 'off';
+  }
+
+  set leaveGuard(value) {
+    value ? this.removeAttribute('leave-guard') : this.setAttribute('leave-guard', 'off');
+  }
+
+  get wakeLock() {
+    return this.getAttribute('wake-lock') !== 'off';
+  }
+
+  set wakeLock(value) {
+    value ? this.removeAttribute('wake-lock') : this.setAttribute('wake-lock', 'off');
   }
 
   get headers() {
@@ -173,8 +189,8 @@ export class WindlassUpload extends Base {
   }
 
   #options() {
-    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, backend, doctor } = this;
-    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, backend, doctor };
+    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, leaveGuard, wakeLock, backend, doctor } = this;
+    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, leaveGuard, wakeLock, backend, doctor };
   }
 
   #configure() {

@@ -77,6 +77,13 @@ export interface CommonOptions {
    * closed tab goes on where it was. Yes unless set. Neither URLs nor tokens are kept. See `unfinished` and `forget`.
    */
   journal?: boolean;
+  /**
+   * Whether the browser asks before the page is left while bytes would be lost by that: of files that go up and are not
+   * remembered (see `journal`), as small ones are not. Yes unless set.
+   */
+  leaveGuard?: boolean;
+  /** Whether the screen stays on while files go up, as far as the browser lets it. Yes unless set. */
+  wakeLock?: boolean;
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
 }

@@ -167,6 +167,12 @@ export class Journal {
     }
   }
 
+  /** Whether the file can go on in another page. */
+  keeps(ref) {
+    const { record, isWritten } = this.#kept.get(this.#ids.get(ref)) ?? {};
+    return isWritten === true && canGoOn(record);
+  }
+
   /** Asks, and takes note of what is asked and answered. `place` tells one backend from another. */
   async call(place, ask, route, body, signal) {
     const request = JSON.parse(body);
@@ -259,7 +265,7 @@ export class Journal {
         release?.();
       } else {
         const chunks = await chunksOf(record.id);
-        this.#kept.set(record.id, { record, release, ref: file.ref, chunks, noted: 0 });
+        this.#kept.set(record.id, { record, release, ref: file.ref, chunks, noted: 0, isWritten: true });
         this.#ids.set(file.ref, record.id);
         const { provider, method, key, partSize, limits, checksum, expiresAt } = record;
         return { ref: file.ref, id, provider, method, key, partSize, limits, checksum, expiresAt, begun: true };
@@ -295,7 +301,7 @@ export class Journal {
     const kept = { record, ref, chunks: [], noted: 0, release() {} };
     this.#kept.set(id, kept);
     this.#ids.set(ref, id);
-    write((uploads) => uploads.put(record));
+    write((uploads) => settled(uploads.put(record))).then((key) => (kept.isWritten = key !== undefined));
     const release = await hold(id);
     // It may have ended meanwhile.
     this.#kept.get(id) === kept ? (kept.release = release ?? kept.release) : release?.();

@@ -62,7 +62,8 @@ function placeOf({ backend, endpoint }) {
 
 /** The options that the wasm reads, and the function that asks the backend for it. */
 export function split(all, layers) {
-  const { backend, doctor, endpoint, headers, journal = true, proof = 'object', storeOrigins, withCredentials, ...options } = all;
+  const { backend, doctor, endpoint, headers, storeOrigins, withCredentials, ...others } = all;
+  const { journal = true, leaveGuard = true, proof = 'object', wakeLock = true, ...options } = others;
   const origins = [storeOrigins ?? []].flat();
   const wrong = origins.find((origin) => !isOrigin(origin));
   if (wrong !== undefined) {
@@ -74,7 +75,7 @@ export function split(all, layers) {
   }
   const calls = { endpoint, headers, withCredentials };
   let ask = backend == null ? overHttp(calls) : byFunctions(backend, calls);
-  layers.ask = ask;
+  Object.assign(layers, { ask, leaveGuard, wakeLock });
   layers.place = placeOf(calls.endpoint ? calls : { backend });
   if (journal && layers.place) {
     ask = through(layers.journal, layers.place, ask);
@@ -105,11 +106,16 @@ export class Layers {
   /** The backend itself, and what tells it from others. */
   ask;
   place;
+  leaveGuard;
+  wakeLock;
   #known = new Map();
+  #going = new Set();
+  #partOf;
   #prover;
   #journal;
 
   constructor(partOf) {
+    this.#partOf = partOf;
     this.prover = once(async () => (this.#prover = new (await import('./prove.js')).Prover(partOf, this.#known)));
     this.journal = once(async () => (this.#journal = new (await import('./journal.js')).Journal()));
   }
@@ -127,8 +133,31 @@ export class Layers {
     return this.place && (await this.journal()).forget(this.place, this.ask);
   }
 
+  /** Whether a file goes up. One that was removed says nothing of it. */
+  isGoing() {
+    this.#going.forEach((id) => this.#partOf(id, 1) || this.#going.delete(id));
+    return this.#going.size > 0;
+  }
+
+  /** Whether bytes would be lost with the page. */
+  get isAtRisk() {
+    return this.leaveGuard && [...this.#going].some((id) => !this.#journal?.keeps(String(id)));
+  }
+
+  #note({ fileId, stage }) {
+    if (stage !== 'uploading') {
+      this.#going.delete(fileId);
+    } else if (!this.#going.has(fileId)) {
+      this.#going.add(fileId);
+      import('./awake.js').then(({ watch }) => watch(this)).catch(() => {});
+    }
+  }
+
   /** Adds to a completed file what is proven of it, and has the journal know of what is stored. */
   tell(detail) {
+    if (detail?.stage) {
+      this.#note(detail);
+    }
     if (detail?.stored) {
       this.#journal?.note(detail);
     }

@@ -5,7 +5,7 @@ import { corsRule, diagnose, type FindingCode } from '../../www/doctor.js';
 import { manifest } from '../../www/manifest.js';
 import '../../www/element.js';
 
-const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4, journal: false, proof: 'part', storeOrigins: ['https://a.example'] });
+const uploader = await Uploader.create({ endpoint: '/windlass', headers: { authorization: 'x' }, maxConcurrent: 4, journal: false, leaveGuard: false, wakeLock: false, proof: 'part', storeOrigins: ['https://a.example'] });
 uploader.addEventListener('complete', ({ detail }) => detail.proof === 'full-object' && detail.provenBy === 'store' && detail.key.toUpperCase());
 uploader.addEventListener('error', ({ detail }) => explain(detail));
 const ids: number[] = uploader.add([new File(['x'], 'x')]);

@@ -26,7 +26,8 @@ const FILES: [&str; 8] = [
     "package.json",
 ];
 /// The scripts among it.
-const SCRIPTS: [&str; 16] = [
+const SCRIPTS: [&str; 17] = [
+    "awake.js",
     "backend.js",
     "companion.js",
     "doctor-cors.js",

@@ -1,5 +1,6 @@
 //! The scenarios. Each runs on all three engines; the exceptions, and why, are in [`all`].
 
+mod awake;
 mod azure;
 mod backend;
 mod bad_answers;
@@ -189,6 +190,8 @@ fn harmed() -> Vec<Scenario> {
     // No driver of WebKit starts a browser with what an earlier one has kept, and it opens no tabs.
     let two = &[Engine::Chromium, Engine::Firefox];
     vec![
+        scenario!(awake::while_uploading, "awake", 120),
+        scenario!(awake::way_back, "awake_way_back", 60),
         scenario!(torture::killed, "torture_kill", 1800, two),
         scenario!(torture::reloaded, "torture_reload", 600),
         scenario!(torture::server_killed, "torture_server", 600),
