@@ -26,7 +26,7 @@ export class WindlassUpload extends Base {
   #layers = this.#newLayers();
   #withCredentials = false;
   #waiting = [];
-  #unfinished = false;
+  #unfinished;
   #known = new Set();
 
   constructor() {
@@ -127,15 +127,13 @@ export class WindlassUpload extends Base {
 
   /** Uploads of before that go on once their file is chosen again. */
   async unfinished() {
-    split(this.#options(), this.#layers);
-    return this.#layers.unfinished();
+    return this.#layersNow().unfinished();
   }
 
   /** Remembers nothing of this backend's uploads any more. */
   async forget() {
-    split(this.#options(), this.#layers);
-    await this.#layers.forget();
-    await this.#showUnfinished();
+    await this.#layersNow().forget();
+    await this.#unfinished?.look();
   }
 
   /** Tries backend and store with tiny requests; what is in the way, the most important first. */
@@ -168,6 +166,7 @@ export class WindlassUpload extends Base {
         this.#mounted.unmount();
         this.#mounted.free();
         this.#mounted = undefined;
+        this.#unfinished?.end();
       }
     });
   }
@@ -225,10 +224,10 @@ export class WindlassUpload extends Base {
       };
       const tell = (name, detail) => {
         emit(name, detail);
-        if (this.#unfinished && detail.stage === 'uploading' && !this.#known.has(detail.fileId)) {
+        if (detail.stage === 'uploading' && !this.#known.has(detail.fileId)) {
           // It may have been one of them.
           this.#known.add(detail.fileId);
-          this.#showUnfinished();
+          this.#unfinished?.look();
         }
         if (name === 'error') {
           this.#explained ||= explain(this.#options(), detail, emit);
@@ -247,16 +246,21 @@ export class WindlassUpload extends Base {
     return new Layers((ref, number) => this.#mounted?.part(Number(ref), number));
   }
 
-  /** What a page of before has left, as long as somebody may want to go on with it. */
+  /** Those of the options that are set by now. */
+  #layersNow() {
+    split(this.#options(), this.#layers);
+    return this.#layers;
+  }
+
+  /** What a page of before has left, and what other pages do, as long as somebody may want to go on with it. */
   async #showUnfinished() {
+    const [mounted, layers] = [this.#mounted, this.#layers];
     try {
-      const list = this.journal ? await this.#layers.unfinished() : [];
-      const root = this.shadowRoot.querySelector('.wl');
-      if (root && (list.length || this.#unfinished)) {
-        const { show } = await import('./unfinished.js');
-        show(root, this.closest('[lang]')?.lang, list, () => this.forget().catch(() => {}));
+      const { List } = await import('./unfinished.js');
+      if (this.#mounted === mounted) {
+        this.#unfinished = new List(this, layers);
+        await this.#unfinished.look(false);
       }
-      this.#unfinished = list.length > 0;
     } catch {
       // Not loaded, the page's server being gone: there is nothing that a person misses.
     }

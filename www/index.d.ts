@@ -139,6 +139,13 @@ export interface Unfinished {
   stored: number;
   /** When it was begun. */
   begun: number;
+  /** Whether another page goes on with it just now. */
+  elsewhere: boolean;
+  /**
+   * Where the browser lets pages keep a file's handle: the file, which is to be added at once; nothing if it is not there
+   * as it was, or the page may not read it. The person may be asked, which takes a click, unless `ask` is no.
+   */
+  open?(options?: { ask?: boolean }): Promise<File | undefined>;
 }
 
 export interface FailedFile extends UploadFile {

@@ -1,14 +1,10 @@
-// Keeps in IndexedDB what an upload needs to go on after a reload, a crash or a closed tab, and has a file that is chosen
-// again go on where it was. No URL and no token is in it: what the backend calls the upload is not worth more than that.
-const DATABASE = 'windlass';
-/** How the records look. A page of an older version cannot read a newer one's, and goes without. */
-const VERSION = 1;
-const UPLOADS = 'uploads';
-/** Checksums of parts, so many in a record: each call for signatures writes one or two, whatever the file's size. */
-const SUMS = 'sums';
+// Keeps what an upload needs to go on after a reload, a crash or a closed tab, and has a file that is chosen again go on where
+// it was. No URL and no token is in it: what the backend calls the upload is not worth more than that.
+import { handleOf, reopen } from './handles.js';
+import { held, hold, listen, say } from './owner.js';
+import { chunksOf, erase, left, put, putSums, recordOf, records } from './records.js';
+
 const CHUNK = 512;
-/** Storage that does not answer is none: some browsers have left pages waiting for ever. */
-const ANSWER_MS = 2_000;
 const CALL_MS = 60_000;
 /** How often it is written how far an upload is. */
 const NOTE_MS = 1_000;
@@ -17,113 +13,8 @@ const LEAVING_MS = 500;
 /** How long a page that was left may still hold what it had, and how often that is looked at. */
 const ENDING_MS = 2_000;
 const LOOK_MS = 200;
-/** Of uploads whose backend does not tell when they end. */
-const WEEK_MS = 7 * 24 * 3_600_000;
-
-const settled = (request) =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-
-const ofUpload = (id) => IDBKeyRange.bound([id, 0], [id, Infinity]);
-
-let database;
-
-/** The database; nothing where a page may not have one. */
-function open() {
-  database ??= new Promise((resolve) => {
-    setTimeout(resolve, ANSWER_MS);
-    const request = indexedDB.open(DATABASE, VERSION);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore(UPLOADS, { keyPath: 'id' });
-      request.result.createObjectStore(SUMS);
-    };
-    request.onsuccess = () => {
-      // A newer version shall not wait for this one, nor somebody who clears the site's data.
-      request.result.onversionchange = () => request.result.close();
-      request.result.onclose = () => (database = undefined);
-      // A page that is kept for the way back shall hold nothing that the next one may need.
-      addEventListener('pagehide', () => close(request.result), { once: true });
-      // What could not be written is not remembered; it is no fault of the page.
-      request.result.onerror = (event) => event.preventDefault();
-      resolve(request.result);
-    };
-    request.onerror = (event) => {
-      event.preventDefault();
-      resolve();
-    };
-  }).catch(() => undefined);
-  return database;
-}
-
-function close(db) {
-  database = undefined;
-  db.close();
-}
-
-/** Does something with the two stores; nothing where that cannot be. */
-async function within(mode, action) {
-  try {
-    const db = await open();
-    const transaction = db?.transaction([UPLOADS, SUMS], mode);
-    const result = transaction && action(transaction.objectStore(UPLOADS), transaction.objectStore(SUMS));
-    if (mode === 'readwrite') {
-      // At once: WebKit leaves it open for ever where its page is put aside just then, and whoever comes next waits.
-      transaction?.commit?.();
-    }
-    return await Promise.race([result, new Promise((resolve) => setTimeout(resolve, ANSWER_MS))]);
-  } catch {
-    // Full, closed or taken away: uploads go on, and are not remembered.
-    return undefined;
-  }
-}
-
-/** A page that goes is no witness: WebKit takes its files away before it tells, and all uploads fail as unreadable. */
-let goes = false;
-let leaves = 0;
-addEventListener('pageshow', () => (goes = false));
-addEventListener('pagehide', () => {
-  goes = true;
-  leaves += 1;
-});
-
-const write = async (action) => !goes && within('readwrite', action);
-
-/** What is remembered and not over, oldest first. What is over goes. */
-async function records() {
-  const all = (await within('readonly', (uploads) => settled(uploads.getAll()))) ?? [];
-  const isOver = ({ expiresAt, begun }) => (expiresAt ?? begun + WEEK_MS) < Date.now();
-  all.filter(isOver).forEach(({ id }) => erase(id));
-  return all.filter((record) => !isOver(record)).sort((a, b) => a.begun - b.begun);
-}
-
-const erase = (id) =>
-  write((uploads, sums) => {
-    uploads.delete(id);
-    sums.delete(ofUpload(id));
-  });
-
-/**
- * Makes the upload this page's for as long as it is open; the function that ends that, or nothing if it is another's. That
- * may be the page that was just left, and has not ended yet.
- */
-function hold(id, ms = ENDING_MS) {
-  return new Promise((got) => {
-    const refused = ({ name }) => got(/Abort|Timeout/.test(name) ? undefined : () => {});
-    navigator.locks
-      ? navigator.locks.request(lockOf(id), { signal: AbortSignal.timeout(ms) }, () => new Promise(got)).catch(refused)
-      : got(() => {});
-  });
-}
-
-const lockOf = (id) => `${DATABASE} ${id}`;
-
-/** The uploads that some page goes on with. */
-async function held() {
-  const { held = [] } = (await navigator.locks?.query().catch(() => undefined)) ?? {};
-  return new Set(held.map(({ name }) => name));
-}
+/** How long an upload is kept for a file that is about to be added. */
+const RESERVED_MS = 5_000;
 
 /** What makes a file the same one. That it also has the same bytes is for the proof to find out. */
 const traits = ({ name, size, type, lastModified, path, checksum = 'off' }, place) =>
@@ -139,16 +30,6 @@ const canGoOn = ({ partSize }) => partSize > 0;
 const partsOf = ({ size, partSize }) =>
   Array.from({ length: Math.ceil(size / partSize) }, (_, at) => ({ number: at + 1, size: Math.min(partSize, size - at * partSize) }));
 
-/** The checksums of an upload's parts, in their chunks. */
-async function chunksOf(id) {
-  const chunks = [];
-  await within('readonly', async (_, sums) => {
-    const [keys, values] = await Promise.all([settled(sums.getAllKeys(ofUpload(id))), settled(sums.getAll(ofUpload(id)))]);
-    keys.forEach(([, at], index) => (chunks[at] = values[index]));
-  });
-  return chunks;
-}
-
 export class Journal {
   /** By the backend's id, what this page goes on with: the record, the function that lets go, sums by part. */
   #kept = new Map();
@@ -156,6 +37,8 @@ export class Journal {
   #ids = new Map();
   /** Answered to a `create` once, and never used. */
   #unheard = new Set();
+  /** This page's for a file that is about to be added: the functions that let go. */
+  #reserved = new Map();
 
   /** Takes note of how much of a file is stored, to be told by the next page. */
   note({ fileId, stored }) {
@@ -163,7 +46,7 @@ export class Journal {
     if (kept?.record && stored > kept.record.stored && Date.now() - kept.noted > NOTE_MS) {
       kept.noted = Date.now();
       kept.record.stored = stored;
-      write((uploads) => uploads.put(kept.record));
+      put(kept.record);
     }
   }
 
@@ -197,34 +80,56 @@ export class Journal {
     return response;
   }
 
-  /** What can go on once its file is chosen again. */
-  async unfinished(place) {
-    let [free, isBusy] = await this.#look(place);
-    for (let waited = 0; isBusy && waited < ENDING_MS; waited += LOOK_MS) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      [free, isBusy] = await this.#look(place);
-    }
-    return free.map(({ name, size, type, lastModified, path, stored, begun }) => ({ name, size, type, lastModified, path, stored, begun }));
+  /** Calls `show` when another page begins or ends with one. */
+  watch(show) {
+    listen(show);
   }
 
-  /** What nobody goes on with, and whether somebody goes on with others. In this order: what ends is erased before it is free. */
+  /** What is not finished, with those that another page goes on with. At `once`: else after those of the page that was left are free. */
+  async unfinished(place, once) {
+    let [all, busy] = await this.#look(place);
+    for (let waited = 0; !once && busy.size && waited < ENDING_MS; waited += LOOK_MS) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      [all, busy] = await this.#look(place);
+    }
+    return all.map((record) => {
+      const { id, name, size, type, lastModified, path, stored, begun, handle } = record;
+      const elsewhere = busy.has(id);
+      const open = !elsewhere && handle && ((options) => this.#open(record, options));
+      return { name, size, type, lastModified, path, stored, begun, elsewhere, ...(open && { open }) };
+    });
+  }
+
+  /** What is remembered of other pages, and what is not free. In this order: what ends is erased before it is free. */
   async #look(place) {
-    const busy = await held();
-    const all = (await records()).filter((record) => record.place === place && canGoOn(record) && !this.#kept.has(record.id));
-    const free = all.filter(({ id }) => !busy.has(lockOf(id)));
-    return [free, free.length < all.length];
+    const known = (await records()).filter((record) => record.place === place && canGoOn(record) && !this.#kept.has(record.id));
+    const busy = await held(known.map(({ id }) => id));
+    const still = new Set((await records()).map(({ id }) => id));
+    return [known.filter(({ id }) => still.has(id)), busy];
+  }
+
+  /** The file of an upload, which is then this page's: whoever opens it adds it. Nothing if it cannot be had. */
+  async #open({ id, handle, ...traits }, { ask = true } = {}) {
+    const file = await reopen(handle, traits, ask);
+    const release = file && !this.#reserved.has(id) && (await hold(id, LOOK_MS));
+    if (!release) {
+      return undefined;
+    }
+    this.#reserved.set(id, release);
+    setTimeout(() => this.#reserved.delete(id) && release(), RESERVED_MS);
+    return file;
   }
 
   /** Remembers nothing any more of this backend's uploads, and has those freed that nobody goes on with. */
   async forget(place, ask) {
-    const [all, busy] = [await records(), await held()];
-    const ours = all.filter((record) => record.place === place);
-    const ids = ours.map(({ id }) => id).filter((id) => !busy.has(lockOf(id)) && !this.#kept.has(id));
+    const ours = (await records()).filter((record) => record.place === place);
+    const busy = await held(ours.map(({ id }) => id));
+    const ids = ours.map(({ id }) => id).filter((id) => !busy.has(id) && !this.#kept.has(id));
     await Promise.all(ours.map(({ id }) => erase(id)));
     ours.forEach(({ id }) => Object.assign(this.#kept.get(id) ?? {}, { record: undefined }));
-    // Without locks nobody knows which of them go on in another tab; and one that is another person's shall not keep the
-    // rest from being freed.
-    for (const id of navigator.locks ? ids : []) {
+    say({ changed: true });
+    // One by one: one that is another person's shall not keep the rest from being freed.
+    for (const id of ids) {
       await ask('abort', JSON.stringify({ ids: [id] }), AbortSignal.timeout(CALL_MS)).catch(() => {});
     }
   }
@@ -258,9 +163,11 @@ export class Journal {
   async #takeUp(place, known, file, until) {
     const wanted = traits(file, place);
     for (const { id } of known.filter((record) => canGoOn(record) && record.traits === wanted)) {
-      const release = this.#kept.has(id) ? undefined : await hold(id, Math.max(until - performance.now(), LOOK_MS));
+      const reserved = this.#reserved.get(id);
+      this.#reserved.delete(id);
+      const release = reserved ?? (this.#kept.has(id) ? undefined : await hold(id, Math.max(until - performance.now(), LOOK_MS)));
       // Whoever had it until now may have ended it.
-      const record = release && (await within('readonly', (uploads) => settled(uploads.get(id))));
+      const record = release && (await recordOf(id));
       if (!record) {
         release?.();
       } else {
@@ -301,8 +208,15 @@ export class Journal {
     const kept = { record, ref, chunks: [], noted: 0, release() {} };
     this.#kept.set(id, kept);
     this.#ids.set(ref, id);
-    write((uploads) => settled(uploads.put(record))).then((key) => (kept.isWritten = key !== undefined));
-    const release = await hold(id);
+    record.handle = await handleOf(file);
+    if (this.#kept.get(id) !== kept) {
+      return;
+    }
+    put(record).then((isWritten) => {
+      kept.isWritten = isWritten;
+      say({ changed: true });
+    });
+    const release = await hold(id, ENDING_MS);
     // It may have ended meanwhile.
     this.#kept.get(id) === kept ? (kept.release = release ?? kept.release) : release?.();
   }
@@ -310,9 +224,9 @@ export class Journal {
   /** Gives up a little later, and only where the page is still there: else the next one goes on. */
   async #abort(ask, { ids }, body, signal) {
     if (ids.some((id) => this.#kept.has(id))) {
-      const before = leaves;
+      const before = left();
       await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
-      if (leaves !== before) {
+      if (left() !== before) {
         throw new Error('windlass: the page was left');
       }
     }
@@ -331,24 +245,26 @@ export class Journal {
     }
     const { record, chunks } = kept;
     kept.isUsed = true;
-    record.partSize = parts.find(({ number }) => number === 1)?.size ?? record.partSize;
+    const before = record.partSize;
+    record.partSize = parts.find(({ number }) => number === 1)?.size ?? before;
     const changed = new Set();
     parts.filter(({ checksum }) => checksum).forEach(({ number, checksum }) => {
       const at = Math.floor(number / CHUNK);
       (chunks[at] ??= [])[number % CHUNK] = checksum;
       changed.add(at);
     });
-    write((uploads, sums) => {
-      uploads.put(record);
-      changed.forEach((at) => sums.put(chunks[at], [id, at]));
-    });
+    const written = putSums(record, chunks, changed);
+    if (record.partSize !== before) {
+      // Only now others can go on with it.
+      written.then(() => say({ changed: true }));
+    }
   }
 
   #joins({ id }) {
     const { record } = this.#kept.get(id) ?? {};
     if (record) {
       record.joining = true;
-      write((uploads) => uploads.put(record));
+      put(record);
     }
   }
 
@@ -384,7 +300,9 @@ export class Journal {
       const { release } = kept;
       kept.release = () => {};
       this.#letGo(id);
-      erase(id).then(release);
+      erase(id)
+        .then(release)
+        .then(() => say({ changed: true }));
     }
   }
 

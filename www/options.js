@@ -124,9 +124,9 @@ export class Layers {
     return this.#prover !== undefined;
   }
 
-  /** Uploads that nobody goes on with. */
-  async unfinished() {
-    return this.place ? (await this.journal()).unfinished(this.place) : [];
+  /** Uploads of before, and of other pages. */
+  async unfinished(once) {
+    return this.place ? (await this.journal()).unfinished(this.place, once) : [];
   }
 
   async forget() {

@@ -1,14 +1,23 @@
-// The widget's list of what a page of before has left unfinished. It is made of the rows' own classes, so that it needs no
-// sheet of its own.
+// The widget's list of what a page of before has left unfinished, and of what other pages are at. It is made of the rows' own
+// classes, so that it needs no sheet of its own.
+import { canPick, dropped, pick } from './handles.js';
+
 const WORDS = {
   title: 'Not finished',
   hint: 'Not finished. Choose a file again, and it goes on where it was.',
+  short: 'Not finished.',
+  busy: 'In another tab.',
+  elsewhere: (share) => `${share} · in another tab`,
+  open: 'Go on',
+  openLabel: (name) => `Go on with ${name}`,
   forget: 'Forget',
   label: 'Forget unfinished uploads',
   more: (count) => `and ${count} more`,
 };
 /** More would push away what the person is here for. */
 const MOST = 5;
+/** How often it is looked how far other pages are, and whether they are still there. */
+const LOOK_MS = 1_000;
 /** What could reorder the text around a name, or break its line. */
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
@@ -19,20 +28,10 @@ function element(name, { className, part, text, ...attributes }, ...children) {
   return made;
 }
 
-function row({ name, size, stored }, percent) {
-  const shown = name.replace(UNSAFE, '\ufffd');
-  const share = size > 0 ? Math.floor((stored / size) * 100) : 0;
-  const fill = element('div', { className: 'wl-fill', part: 'fill' });
-  // By property: a style attribute would be blocked by a strict Content-Security-Policy.
-  fill.style.inlineSize = `${share}%`;
-  const bar = { className: 'wl-bar', part: 'bar', role: 'progressbar', 'aria-label': shown };
-  return element(
-    'li',
-    { className: 'wl-row', part: 'row', 'data-phase': 'unfinished' },
-    element('bdi', { className: 'wl-name', title: shown, text: shown }),
-    element('div', { ...bar, 'aria-valuemin': '0', 'aria-valuemax': '100', 'aria-valuenow': share }, fill),
-    element('p', { className: 'wl-status', part: 'status', text: percent.format(share / 100) }),
-  );
+function button(text, label, act) {
+  const made = element('button', { type: 'button', part: 'button', 'aria-label': label, text });
+  made.addEventListener('click', act);
+  return made;
 }
 
 function percents(lang) {
@@ -44,31 +43,145 @@ function percents(lang) {
   }
 }
 
-/** What is shown, by its list: the same is not built again, so that nobody's place in it is lost. */
-const shown = new WeakMap();
+const keyOf = ({ name, size, begun }) => JSON.stringify([name, size, begun]);
 
-/** Shows the list above the rows of `root`, in the place of an earlier one; nothing where there is none. */
-export function show(root, lang, list, forget) {
-  const text = JSON.stringify(list);
-  if (shown.get(root) === text) {
-    return;
-  }
-  shown.set(root, text);
-  root.querySelector('.wl-unfinished')?.remove();
-  if (list.length === 0) {
-    return;
-  }
-  const percent = percents(lang);
-  const button = element('button', { type: 'button', part: 'button', 'aria-label': WORDS.label, text: WORDS.forget });
-  button.addEventListener('click', forget);
-  const rows = list.slice(0, MOST).map((upload) => row(upload, percent));
-  if (list.length > MOST) {
-    rows.push(element('li', { className: 'wl-hint', text: WORDS.more(list.length - MOST) }));
-  }
-  const hint = element('p', { className: 'wl-hint', text: WORDS.hint });
-  const section = { className: 'wl-unfinished', part: 'unfinished', 'aria-label': WORDS.title };
-  root.insertBefore(
-    element('section', section, hint, button, element('ul', { className: 'wl-rows', part: 'list' }, ...rows)),
-    root.querySelector('.wl-rows'),
+/** One upload's row, and the function that shows how far it is. */
+function row({ name, elsewhere, open }, percent, goOn) {
+  const shown = name.replace(UNSAFE, '\ufffd');
+  const fill = element('div', { className: 'wl-fill', part: 'fill' });
+  const label = { className: 'wl-bar', part: 'bar', role: 'progressbar', 'aria-label': shown };
+  const bar = element('div', { ...label, 'aria-valuemin': '0', 'aria-valuemax': '100' }, fill);
+  const status = element('p', { className: 'wl-status', part: 'status' });
+  const actions = open ? [button(WORDS.open, WORDS.openLabel(shown), () => goOn(open))] : [];
+  const made = element(
+    'li',
+    { className: 'wl-row', part: 'row', 'data-phase': elsewhere ? 'elsewhere' : 'unfinished' },
+    element('bdi', { className: 'wl-name', title: shown, text: shown }),
+    bar,
+    status,
+    element('div', { className: 'wl-actions' }, ...actions),
   );
+  const update = ({ size, stored }) => {
+    const share = size > 0 ? Math.floor((stored / size) * 100) : 0;
+    // By property: a style attribute would be blocked by a strict Content-Security-Policy.
+    fill.style.inlineSize = `${share}%`;
+    bar.setAttribute('aria-valuenow', share);
+    const text = percent.format(share / 100);
+    status.textContent = elsewhere ? WORDS.elsewhere(text) : text;
+  };
+  return { made, update };
+}
+
+export class List {
+  #element;
+  #layers;
+  #updates = [];
+  /** What is shown: the same is not built again, so that nobody's place in it is lost. */
+  #shown = '[]';
+  /** What was seen in other pages. */
+  #elsewhere = new Set();
+  #turn = 0;
+  #timer;
+  #end = new AbortController();
+
+  /** Of a widget, whose uploads are those of `layers`. */
+  constructor(element, layers) {
+    this.#element = element;
+    this.#layers = layers;
+    layers.journal().then((journal) => journal.watch(() => this.look())).catch(() => {});
+    const options = { capture: true, signal: this.#end.signal };
+    element.addEventListener('drop', ({ dataTransfer }) => element.journal && dropped(dataTransfer?.items ?? []), options);
+    element.shadowRoot.addEventListener('click', (event) => this.#choose(event), options);
+  }
+
+  end() {
+    this.#end.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** Shows how things are; at `once`, or when those of the page that was left are free. */
+  async look(once = true) {
+    this.#turn += 1;
+    const turn = this.#turn;
+    const list = this.#element.journal ? await this.#layers.unfinished(once).catch(() => []) : [];
+    if (turn !== this.#turn || this.#end.signal.aborted) {
+      return;
+    }
+    this.#show(list);
+    clearTimeout(this.#timer);
+    if (list.some(({ elsewhere }) => elsewhere)) {
+      this.#timer = setTimeout(() => this.look(), LOOK_MS);
+    }
+    this.#takeOver(list);
+  }
+
+  /** Goes on with what another page was at until now, where the file can be read without asking. */
+  #takeOver(list) {
+    list.forEach((upload) => {
+      const key = keyOf(upload);
+      if (upload.elsewhere) {
+        this.#elsewhere.add(key);
+      } else if (this.#elsewhere.delete(key) && upload.open) {
+        this.#goOn(upload.open, { ask: false });
+      }
+    });
+  }
+
+  async #goOn(open, options) {
+    const file = await open(options);
+    if (file) {
+      this.#element.addFiles([file]);
+    }
+  }
+
+  /** Has files chosen so that they can be opened again, where the browser lets a page do that. */
+  async #choose(event) {
+    const input = event.target;
+    if (!event.isTrusted || input.type !== 'file' || !canPick() || !this.#element.journal) {
+      return;
+    }
+    event.preventDefault();
+    try {
+      this.#element.addFiles(await pick());
+    } catch {
+      // As in a frame of another origin: then as everywhere.
+      input.click();
+    }
+  }
+
+  #show(list) {
+    const rows = list.slice(0, MOST);
+    const shown = JSON.stringify(list.map((upload) => [keyOf(upload), upload.elsewhere, Boolean(upload.open)]));
+    if (shown !== this.#shown) {
+      this.#shown = shown;
+      this.#build(list, rows);
+    }
+    rows.forEach((upload, at) => this.#updates[at]?.(upload));
+  }
+
+  #build(list, rows) {
+    const root = this.#element.shadowRoot.querySelector('.wl');
+    root?.querySelector('.wl-unfinished')?.remove();
+    if (!root || list.length === 0) {
+      return;
+    }
+    const percent = percents(this.#element.closest('[lang]')?.lang);
+    const made = rows.map((upload) => row(upload, percent, (open) => this.#goOn(open)));
+    this.#updates = made.map(({ update }) => update);
+    const items = made.map(({ made }) => made);
+    if (list.length > MOST) {
+      items.push(element('li', { className: 'wl-hint', text: WORDS.more(list.length - MOST) }));
+    }
+    const free = list.filter(({ elsewhere }) => !elsewhere);
+    const hint = free.length === 0 ? WORDS.busy : free.every(({ open }) => open) ? WORDS.short : WORDS.hint;
+    const head = [element('p', { className: 'wl-hint', text: hint })];
+    if (free.length) {
+      head.push(button(WORDS.forget, WORDS.label, () => this.#element.forget().catch(() => {})));
+    }
+    const section = { className: 'wl-unfinished', part: 'unfinished', 'aria-label': WORDS.title };
+    root.insertBefore(
+      element('section', section, ...head, element('ul', { className: 'wl-rows', part: 'list' }, ...items)),
+      root.querySelector('.wl-rows'),
+    );
+  }
 }

@@ -26,7 +26,7 @@ const FILES: [&str; 8] = [
     "package.json",
 ];
 /// The scripts among it.
-const SCRIPTS: [&str; 17] = [
+const SCRIPTS: [&str; 20] = [
     "awake.js",
     "backend.js",
     "companion.js",
@@ -35,6 +35,7 @@ const SCRIPTS: [&str; 17] = [
     "doctor-store.js",
     "doctor.js",
     "element.js",
+    "handles.js",
     "hash-blob.js",
     "hash-worker.js",
     "hash.js",
@@ -42,7 +43,9 @@ const SCRIPTS: [&str; 17] = [
     "journal.js",
     "manifest.js",
     "options.js",
+    "owner.js",
     "prove.js",
+    "records.js",
     "unfinished.js",
 ];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];

@@ -45,9 +45,14 @@ const BUNDLES: [Bundle; 10] = [
         artifact: Some(HASH.name),
         limit: 15_000,
     },
-    Bundle { name: "option journal", scripts: &["journal.js"], artifact: None, limit: 3_500 },
+    Bundle {
+        name: "option journal",
+        scripts: &["journal.js", "records.js", "owner.js", "handles.js"],
+        artifact: None,
+        limit: 5_000,
+    },
     Bundle { name: "while files go up", scripts: &["awake.js"], artifact: None, limit: 1_000 },
-    Bundle { name: "widget's unfinished", scripts: &["unfinished.js"], artifact: None, limit: 1_500 },
+    Bundle { name: "widget's unfinished", scripts: &["unfinished.js"], artifact: None, limit: 2_000 },
     Bundle { name: "windlass/companion", scripts: &["companion.js"], artifact: None, limit: 3_000 },
     Bundle { name: "windlass/manifest", scripts: &["manifest.js"], artifact: None, limit: 3_000 },
     Bundle {

@@ -28,6 +28,7 @@ mod sessions;
 mod several;
 mod shots;
 mod sizes;
+mod tabs;
 mod tamper;
 mod torture;
 mod two_gib;
@@ -198,6 +199,12 @@ fn harmed() -> Vec<Scenario> {
         scenario!(torture::network_gone, "torture_network", 600),
         scenario!(torture::silent, "torture_silence", 600),
         scenario!(torture::suspended, "torture_suspend", 900),
+        scenario!(tabs::told, "tabs_told", 120, two),
+        scenario!(tabs::closed, "tabs_closed", 120, two),
+        scenario!(tabs::closed_without_locks, "tabs_without_locks", 120, two),
+        // No other engine lets a page keep a file's handle.
+        scenario!(tabs::taken_over, "tabs_taken_over", 120, &[Engine::Chromium]),
+        scenario!(tabs::one_click, "resume_one_click", 120, &[Engine::Chromium]),
         scenario!(torture::five_tabs, "torture_tabs", 300, two),
         scenario!(torture::wrong_clock, "torture_clock", 180),
     ]
