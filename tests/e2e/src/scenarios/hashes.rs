@@ -10,7 +10,7 @@ use crate::check;
 use crate::cx::Cx;
 use crate::files::MIB;
 use crate::page::Page;
-use crate::proxy::rules;
+use crate::proxy::{Plan, rules};
 
 const LIMIT: Duration = Duration::from_secs(50);
 const SIZE: u64 = 48 * MIB + 77;
@@ -74,6 +74,27 @@ pub(crate) async fn in_the_page(cx: &Cx<'_>) -> Result<()> {
     let told = hashed(&page, SILENT).await?;
     ensure!(told == json!(["file-unreadable", "y/Q5Jg=="]), "{told}");
     Ok(())
+}
+
+/// While the garbage collector takes all that nobody holds. A stream that was read from was among it, and never ended.
+pub(crate) async fn while_collecting(cx: &Cx<'_>) -> Result<()> {
+    let (world, _) = cx.start().await?;
+    world.front.set_rule(|seen| match &*seen.path {
+        "/pkg/hash-worker.js" => {
+            Plan::edit(|script| [b"setInterval(() => gc(), 5);\n", &*script].concat().into())
+        }
+        _ => Plan::forward(),
+    });
+    let page = cx.open(&world).await?;
+    let file = cx.lab.files.shared("collected.bin", 256 * MIB).await?;
+    page.give_to(INPUT, &file.path).await?;
+    let three = "const [file] = document.querySelector('#hashed').files;
+        const sums = [];
+        for (let count = 0; count < 3; count += 1) sums.push(await hash(file, 'crc64nvme'));
+        return new Set(sums).size;";
+    let different = hashed(&page, three).await?;
+    ensure!(different == json!(1), "{different}");
+    check::quiet(&page).await
 }
 
 async fn digits(page: &Page) -> Result<()> {

@@ -127,6 +127,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!(tamper::table, "tamper_table", 180, &[Engine::Chromium]),
         scenario!(names::strange, "strange_names", 90),
         scenario!(hashes::in_workers, "hashes", 90),
+        // The one that lets a script call its garbage collector.
+        scenario!(hashes::while_collecting, "hashes_while_collecting", 90, &[Engine::Chromium]),
         scenario!(hashes::in_the_page, "hashes_without_worker", 90),
         scenario!(disk_changes::deleted, "file_deleted", 90),
         scenario!(disk_changes::truncated, "file_truncated", 90),
