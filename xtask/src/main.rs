@@ -3,6 +3,7 @@
 //! Everything a person or CI runs goes through here, so that a fresh clone needs rustup and node and nothing
 //! else by hand. Not a build system: cargo decides what is stale; xtask orders the steps and installs the tools.
 
+mod bench;
 mod demo;
 mod glue;
 mod npm;
@@ -33,7 +34,9 @@ cargo xtask COMMAND
   demo [--port N] [--data DIR] [--no-open] [-- SERVER ARGS]
                       build everything, serve the demo page and its backend until stopped
   sim [ARGS]          throw bad networks at the upload machine: --seeds N, --seed S to replay one, --networks, --mutants
-  bench               measure how the upload machine's cost grows with files and parts, and how fast the server signs
+  bench [machine|signing|hashing|slowdown]…
+                      measure how the upload machine's cost grows with files and parts, how fast the server signs, how fast
+                      Chromium hashes beside npm packages and this machine's own code, and what proof costs an upload
   size                print the package's download sizes; fail when over the limit
   test [RING…] [-- FILTER]
                       run all checks, or only the named rings: fmt clippy host contract sim wasm size types e2e
@@ -69,7 +72,7 @@ fn command() -> Result<ExitCode> {
         "npm" => npm::command(&place, args),
         "demo" => demo::command(&place, args),
         "sim" => sim::command(&place, args),
-        "bench" => sim::bench(&place),
+        "bench" => bench::command(&place, args),
         "size" => size::command(&place, args),
         "test" => test::command(&place, args),
         "torture" => test::torture(&place, args),

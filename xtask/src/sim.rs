@@ -1,4 +1,4 @@
-//! Runs the simulator and the benchmarks, optimised: a million events a second are what makes them worth having.
+//! Runs the simulator, optimised: a million events a second are what makes it worth having.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -23,24 +23,8 @@ pub(crate) fn run(place: &Place, args: &[OsString]) -> Result<()> {
     live("Simulating uploads", command.arg("--").args(args))
 }
 
-/// Runs the benchmarks.
-pub(crate) fn bench(place: &Place) -> Result<ExitCode> {
-    live("Measuring the upload machine", &mut optimised(place, "windlass-bench"))?;
-    let mut signing = cargo(&place.root);
-    signing.args([
-        "bench",
-        "--quiet",
-        "--package",
-        "windlass-server",
-        "--ignore-rust-version",
-        "--bench",
-        "signing",
-    ]);
-    live("Measuring the server's signatures", &mut signing)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn optimised(place: &Place, package: &str) -> Command {
+/// A package's program with the compiler's optimisations.
+pub(crate) fn optimised(place: &Place, package: &str) -> Command {
     let mut command = cargo(&place.root);
     command.args(["run", "--quiet", "--release", "--package", package]);
     command

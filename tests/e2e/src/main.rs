@@ -60,7 +60,9 @@ fn main() -> Result<ExitCode> {
     let times = Times::default();
     let conclusion = libtest_mimic::run(&arguments, trials(&runtime, &lab, &times));
     runtime.block_on(lab.close());
-    lab.stores.seen.write(&lab.out.join("stores.md"))?;
+    if !is_bench() {
+        lab.stores.seen.write(&lab.out.join("stores.md"))?;
+    }
     lab.harm.write(&lab.out.join("torture.md"))?;
     drop(lab);
     proc::sweep();
@@ -71,11 +73,17 @@ fn main() -> Result<ExitCode> {
     Ok(conclusion.exit_code())
 }
 
+/// Whether `cargo xtask bench` runs this: to measure, which tests do not.
+fn is_bench() -> bool {
+    std::env::var_os("WINDLASS_BENCH").is_some()
+}
+
 /// Every scenario on every engine that can run it; all of one engine together, so that its browser stays open.
 fn trials(runtime: &Arc<Runtime>, lab: &Arc<Lab>, times: &Times) -> Vec<Trial> {
     let mut trials = Vec::new();
+    let scenarios = if is_bench() { scenarios::benches } else { scenarios::all };
     for engine in Engine::ALL {
-        for scenario in scenarios::all() {
+        for scenario in scenarios() {
             if !scenario.engines.contains(&engine) {
                 continue;
             }

@@ -86,6 +86,19 @@ impl Page {
         Ok(self.driver.execute(script, args).await?.json().clone())
     }
 
+    /// Runs the body of an asynchronous function in the page and waits for what it returns. Not in every engine; this
+    /// way nobody asks while something is measured.
+    pub(crate) async fn js_async(&self, body: &str, args: Vec<Value>) -> Result<Value> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+            const failed = (error) => done({{ failed: `${{error?.name}}: ${{error?.message}}` }});
+            (async () => {{ {body} }})().then((value) => done({{ value }}), failed);"
+        );
+        let mut told = self.driver.execute_async(script, args).await?.json().clone();
+        ensure!(told.get("failed").is_none(), "the page failed: {told}");
+        Ok(told["value"].take())
+    }
+
     async fn element(&self, script: &str, args: Vec<Value>) -> Result<WebElement> {
         Ok(self.driver.execute(script, args).await?.element()?)
     }

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub seconds_behind: u64,
     /// The bytes go through the fault proxy also where the store is another than the server's own.
     pub proxied: bool,
+    /// The page's bytes go straight to the embedded store, with no proxy that takes time of its own.
+    pub direct: bool,
     /// `--virtual-host`, at a name of the loopback.
     pub virtual_host: bool,
     /// `--object-header`, each.
@@ -126,8 +128,11 @@ impl World {
             let store_addr = SocketAddr::from(([127, 0, 0, 1], free_port().await?));
             store.set_target(store_addr);
             server.arg("--data").arg(&data);
+            server.args(["--store-listen", &store_addr.to_string()]);
             let public = if options.secure_page { "http://store.example".to_owned() } else { store.url() };
-            server.args(["--store-listen", &store_addr.to_string(), "--public-store-url", &public]);
+            if !options.direct {
+                server.args(["--public-store-url", &public]);
+            }
         } else {
             Box::pin(sign_for(&mut server, lab, options, &store)).await?;
         }

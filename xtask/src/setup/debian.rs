@@ -22,6 +22,13 @@ pub(crate) fn missing_browsers() -> Vec<&'static str> {
     BROWSERS.iter().filter(|(program, _)| on_path(program).is_none()).map(|(_, package)| *package).collect()
 }
 
+/// Why there can be no browsers: elsewhere than on Debian they cannot be installed from here.
+pub(crate) fn no_browsers() -> Option<String> {
+    let missing = missing_browsers();
+    let cannot = !missing.is_empty() && on_path("apt-get").is_none();
+    cannot.then(|| format!("not Debian, and missing: {}", missing.join(", ")))
+}
+
 /// Installs the three browsers and their drivers where they are missing.
 pub(crate) fn browsers() -> Result<()> {
     install("Installing the browsers from Debian", &missing_browsers())

@@ -95,3 +95,26 @@ fn install(dir: &Path, name: &str, version: &str) -> Result<()> {
     fs::rename(&half, dir)?;
     Ok(())
 }
+
+/// Installs what the `package.json` of `from` pins, in `to`, if that has changed. It is left with nothing else.
+pub(crate) fn pinned(from: &Path, to: &Path) -> Result<()> {
+    let pins = fs::read_to_string(from.join("package.json"))?;
+    if stamped(to, "installed.txt", &pins) {
+        return Ok(());
+    }
+    fs::remove_dir_all(to)?;
+    fs::create_dir_all(to)?;
+    fs::write(to.join("package.json"), &pins)?;
+    let mut install = Command::new("npm");
+    install
+        .args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"])
+        .current_dir(to);
+    let of = from.file_name().unwrap_or_default().display();
+    quiet(&format!("Installing the packages of {of} from npm"), &mut install)?;
+    Ok(fs::write(to.join("installed.txt"), pins)?)
+}
+
+/// Whether the stamp of an earlier time says the same.
+pub(crate) fn stamped(dir: &Path, stamp: &str, text: &str) -> bool {
+    fs::read_to_string(dir.join(stamp)).is_ok_and(|found| found == text)
+}

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
 use crate::run::{cargo, on_path, quiet, read};
-use crate::setup::{debian, python};
+use crate::setup::{debian, node, python};
 
 /// The trial that needs them.
 const TRIAL: &str = "chromium::recipes";
@@ -61,15 +61,15 @@ fn missing(name: &str) -> Option<String> {
 }
 
 fn express(_: &Place, from: &Path, to: &Path) -> Result<()> {
-    npm(from, to)?;
+    node::pinned(from, to)?;
     copy(from, to, "server.js")
 }
 
 fn next(_: &Place, from: &Path, to: &Path) -> Result<()> {
     const ROUTE: &str = "app/windlass/[route]/route.js";
-    npm(from, to)?;
+    node::pinned(from, to)?;
     let source = fs::read_to_string(from.join(ROUTE))?;
-    if stamped(to, "built.txt", &source) {
+    if node::stamped(to, "built.txt", &source) {
         return Ok(());
     }
     fs::create_dir_all(to.join(ROUTE).parent().context("the route lies in folders")?)?;
@@ -83,26 +83,9 @@ fn next(_: &Place, from: &Path, to: &Path) -> Result<()> {
     Ok(fs::write(to.join("built.txt"), source)?)
 }
 
-/// Installs what `package.json` names, if that has changed.
-fn npm(from: &Path, to: &Path) -> Result<()> {
-    let pins = fs::read_to_string(from.join("package.json"))?;
-    if stamped(to, "installed.txt", &pins) {
-        return Ok(());
-    }
-    fs::remove_dir_all(to)?;
-    fs::create_dir_all(to)?;
-    copy(from, to, "package.json")?;
-    let mut install = Command::new("npm");
-    install
-        .args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"])
-        .current_dir(to);
-    quiet("Installing a recipe's packages from npm", &mut install)?;
-    Ok(fs::write(to.join("installed.txt"), pins)?)
-}
-
 fn fastapi(_: &Place, from: &Path, to: &Path) -> Result<()> {
     let pins = fs::read_to_string(from.join("requirements.txt"))?;
-    if !stamped(to, "installed.txt", &pins) {
+    if !node::stamped(to, "installed.txt", &pins) {
         fs::remove_dir_all(to)?;
         fs::create_dir_all(to)?;
         let venv = to.join("venv");
@@ -146,11 +129,6 @@ fn axum(place: &Place, _: &Path, to: &Path) -> Result<()> {
     quiet("Building the recipe for axum", &mut build)?;
     fs::copy(place.target.join("debug/windlass-backend-axum"), to.join("backend"))?;
     Ok(())
-}
-
-/// Whether the stamp of an earlier time says the same.
-fn stamped(dir: &Path, stamp: &str, text: &str) -> bool {
-    fs::read_to_string(dir.join(stamp)).is_ok_and(|found| found == text)
 }
 
 fn copy(from: &Path, to: &Path, file: &str) -> Result<()> {

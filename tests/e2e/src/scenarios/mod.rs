@@ -4,6 +4,7 @@ mod awake;
 mod azure;
 mod backend;
 mod bad_answers;
+mod bench;
 mod cancel;
 mod companion;
 mod contract;
@@ -246,5 +247,15 @@ fn safe() -> Vec<Scenario> {
         at!(Azurite, proof::told, "proof_azurite", 120),
         at!(Azurite, proof::flipped, "flipped_azurite", 180),
         at!(Azurite, proof::required, "required_azurite", 90),
+    ]
+}
+
+/// What `cargo xtask bench` measures, and never fails for a number. In the engine that the goals name.
+pub(crate) fn benches() -> Vec<Scenario> {
+    vec![
+        scenario!(bench::rivals, "hashing_in_memory", 300, &[Engine::Chromium]),
+        scenario!(bench::files, "hashing_files", 600, &[Engine::Chromium]),
+        scenario!(bench::memory, "hashing_memory", 300, &[Engine::Chromium]),
+        scenario!(bench::slowdown, "slowdown", 900, &[Engine::Chromium]),
     ]
 }

@@ -16,7 +16,7 @@ const MOST_GROWTH: f64 = 64.0 * MIB as f64;
 
 /// Catches the wasm memory, which the page's glue keeps to itself. Put before each of its own scripts, since the
 /// page's content security policy lets no other in.
-const CATCH_MEMORY: &str = "if (!globalThis.__caught) {
+pub(super) const CATCH_MEMORY: &str = "if (!globalThis.__caught) {
     globalThis.__caught = true;
     const keep = (made) => {
         const memory = (made.instance ?? made).exports?.memory;
