@@ -15,21 +15,31 @@ export function watch(uploads) {
 
 /** Every second: a file may go without a word, and a browser takes the lock away from a page that is not seen. */
 function look() {
-  watched.forEach((uploads) => uploads.isGoing() || watched.delete(uploads));
-  const all = [...watched];
-  hold(all.some(({ wakeLock }) => wakeLock));
-  // Only while it is needed: some browsers keep no page for the way back that may ask.
-  (all.some(({ isAtRisk }) => isAtRisk) ? addEventListener : removeEventListener)('beforeunload', ask);
-  if (!all.length) {
+  watched.forEach((uploads) => isGoing(uploads) || watched.delete(uploads));
+  hold([...watched].some(({ wakeLock, going }) => wakeLock && [...going.values()].includes('uploading')));
+  // Only while it may be needed: some browsers keep no page for the way back that may ask.
+  (watched.size ? addEventListener : removeEventListener)('beforeunload', ask);
+  if (!watched.size) {
     clearInterval(timer);
     timer = undefined;
   }
 }
 
-/** Says in the browser's own words that something would be lost, if that is still so. */
+/** Whether a file goes up, or is held back. One that was removed says nothing of it. */
+function isGoing({ going, partOf }) {
+  going.forEach((_, id) => partOf(id, 1) || going.delete(id));
+  return going.size > 0;
+}
+
+/** Whether bytes would be lost with the page, or what a person has chosen. */
+const isAtRisk = (uploads) => uploads.leaveGuard && ([...uploads.going.keys()].some((id) => !uploads.keeps(id)) || uploads.waits());
+
+/** Says in the browser's own words that something would be lost, if that is so. */
 function ask(event) {
-  if ([...watched].some(({ isAtRisk }) => isAtRisk)) {
+  if ([...watched].some(isAtRisk)) {
     event.preventDefault();
+    // Older ones go by this.
+    event.returnValue = true;
   }
 }
 

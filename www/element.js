@@ -166,6 +166,7 @@ export class WindlassUpload extends Base {
         this.#mounted.unmount();
         this.#mounted.free();
         this.#mounted = undefined;
+        this.#layers.mounted = undefined;
         this.#unfinished?.end();
       }
     });
@@ -195,6 +196,7 @@ export class WindlassUpload extends Base {
   #configure() {
     if (this.#mounted) {
       this.#report(() => this.#mounted.configure(...split(this.#options(), this.#layers)));
+      this.#unfinished?.look();
     } else if (this.#refused) {
       this.#mount();
     }
@@ -217,9 +219,11 @@ export class WindlassUpload extends Base {
     // Until the options can be: what is set next may be what they lack.
     this.#refused = true;
     this.#report(() => {
-      this.#layers = this.#newLayers();
+      const layers = this.#newLayers();
+      this.#layers = layers;
+      this.#known.clear();
       const emit = (name, detail) => {
-        const init = { detail: this.#layers.tell(detail), bubbles: true, composed: true };
+        const init = { detail: layers.tell(detail), bubbles: true, composed: true };
         this.dispatchEvent(new CustomEvent(`windlass-${name}`, init));
       };
       const tell = (name, detail) => {
@@ -233,8 +237,9 @@ export class WindlassUpload extends Base {
           this.#explained ||= explain(this.#options(), detail, emit);
         }
       };
-      const [read, ask] = split(this.#options(), this.#layers);
+      const [read, ask] = split(this.#options(), layers);
       this.#mounted = new Mounted(this, this.shadowRoot, read, tell, ask);
+      layers.mounted = this.#mounted;
       this.#refused = false;
       this.addFiles(this.#waiting.splice(0));
       this.#showUnfinished();
@@ -243,7 +248,11 @@ export class WindlassUpload extends Base {
 
   /** Ids of files begin at 1 with each mount. */
   #newLayers() {
-    return new Layers((ref, number) => this.#mounted?.part(Number(ref), number));
+    const layers = new Layers(
+      (ref, number) => layers.mounted?.part(Number(ref), number),
+      () => this.shadowRoot.querySelector('[data-phase=queued]') !== null,
+    );
+    return layers;
   }
 
   /** Those of the options that are set by now. */

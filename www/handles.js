@@ -2,6 +2,8 @@
 // by itself, or after one click.
 /** Of so many at once: handles of a whole disk would only take time. */
 const MOST = 100;
+/** For a share that is slow. */
+const WAIT_MS = 1_000;
 const HOW = { mode: 'read' };
 
 /** The handles of files that came by one. */
@@ -12,9 +14,9 @@ const traitsOf = ({ name, size, lastModified }) => JSON.stringify([name, size, l
 
 export const canPick = () => typeof globalThis.showOpenFilePicker === 'function';
 
-/** The handle of the file with these traits, if there is one. */
+/** The handle of the file with these traits, if there is one by now, or soon. */
 export async function handleOf(file) {
-  await working;
+  await Promise.race([working, new Promise((resolve) => setTimeout(resolve, WAIT_MS))]);
   return known.get(traitsOf(file));
 }
 
@@ -28,22 +30,27 @@ export function dropped(items) {
 
 /** Has the person choose files; none where they choose none. Rejects where a page may not ask so. */
 export async function pick() {
+  let handles;
   try {
-    return await filesOf(await showOpenFilePicker({ multiple: true }));
+    handles = await showOpenFilePicker({ multiple: true });
   } catch (error) {
     if (error.name === 'AbortError') {
       return [];
     }
     throw error;
   }
+  return filesOf(handles);
 }
 
 async function filesOf(handles) {
   const files = [];
   for (const handle of await Promise.all(handles)) {
-    if (handle?.kind === 'file') {
-      const file = await handle.getFile();
-      known.set(traitsOf(file), handle);
+    // One that is gone by now does not keep the others out.
+    const file = handle?.kind === 'file' && (await handle.getFile().catch(() => undefined));
+    if (file) {
+      if (handles.length <= MOST) {
+        known.set(traitsOf(file), handle);
+      }
       files.push(file);
     }
   }
@@ -56,7 +63,7 @@ export async function reopen(handle, traits, ask) {
   try {
     if ((await isAllowed('queryPermission')) || (ask && (await isAllowed('requestPermission')))) {
       const [file] = await filesOf([handle]);
-      return traitsOf(file) === traitsOf(traits) ? file : undefined;
+      return file && traitsOf(file) === traitsOf(traits) ? file : undefined;
     }
   } catch {
     // It is gone, or there was no click.

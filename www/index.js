@@ -14,7 +14,10 @@ export class Uploader extends EventTarget {
   #core;
   #options;
   #explained = false;
-  #layers = new Layers((ref, number) => this.#core.part(Number(ref), number));
+  #layers = new Layers(
+    (ref, number) => this.#core.part(Number(ref), number),
+    () => this.#core.all().some(({ stage }) => stage === 'queued'),
+  );
 
   /** Resolves once the wasm is loaded. Throws an error with `code` "bad-options" for options that cannot be. */
   static async create(options) {

@@ -1,7 +1,7 @@
 // Keeps what an upload needs to go on after a reload, a crash or a closed tab, and has a file that is chosen again go on where
 // it was. No URL and no token is in it: what the backend calls the upload is not worth more than that.
 import { handleOf, reopen } from './handles.js';
-import { held, hold, listen, say } from './owner.js';
+import { after, held, hold, listen, say } from './owner.js';
 import { chunksOf, erase, left, put, putSums, recordOf, records } from './records.js';
 
 const CHUNK = 512;
@@ -30,6 +30,9 @@ const canGoOn = ({ partSize }) => partSize > 0;
 const partsOf = ({ size, partSize }) =>
   Array.from({ length: Math.ceil(size / partSize) }, (_, at) => ({ number: at + 1, size: Math.min(partSize, size - at * partSize) }));
 
+/** This page's for a file that is about to be added: the functions that let go. */
+const reserved = new Map();
+
 export class Journal {
   /** By the backend's id, what this page goes on with: the record, the function that lets go, sums by part. */
   #kept = new Map();
@@ -37,8 +40,16 @@ export class Journal {
   #ids = new Map();
   /** Answered to a `create` once, and never used. */
   #unheard = new Set();
-  /** This page's for a file that is about to be added: the functions that let go. */
-  #reserved = new Map();
+
+  constructor() {
+    // What a person wants forgotten is not written again.
+    listen(({ forgot = [] }) => forgot.forEach((id) => Object.assign(this.#kept.get(id) ?? {}, { record: undefined })));
+  }
+
+  /** Whether it has to hear how uploads end. */
+  get isUsed() {
+    return this.#kept.size > 0;
+  }
 
   /** Takes note of how much of a file is stored, to be told by the next page. */
   note({ fileId, stored }) {
@@ -46,14 +57,14 @@ export class Journal {
     if (kept?.record && stored > kept.record.stored && Date.now() - kept.noted > NOTE_MS) {
       kept.noted = Date.now();
       kept.record.stored = stored;
-      put(kept.record);
+      put(kept.record).then((isWritten) => (kept.isWritten ||= isWritten));
     }
   }
 
   /** Whether the file can go on in another page. */
   keeps(ref) {
     const { record, isWritten } = this.#kept.get(this.#ids.get(ref)) ?? {};
-    return isWritten === true && canGoOn(record);
+    return isWritten === true && record !== undefined && canGoOn(record);
   }
 
   /** Asks, and takes note of what is asked and answered. `place` tells one backend from another. */
@@ -80,9 +91,9 @@ export class Journal {
     return response;
   }
 
-  /** Calls `show` when another page begins or ends with one. */
-  watch(show) {
-    listen(show);
+  /** Calls `show` when something has begun or ended, here or in another page, until `signal` ends that. */
+  watch(show, signal) {
+    listen(show, signal);
   }
 
   /** What is not finished, with those that another page goes on with. At `once`: else after those of the page that was left are free. */
@@ -109,34 +120,41 @@ export class Journal {
   }
 
   /** The file of an upload, which is then this page's: whoever opens it adds it. Nothing if it cannot be had. */
-  async #open({ id, handle, ...traits }, { ask = true } = {}) {
-    const file = await reopen(handle, traits, ask);
-    const release = file && !this.#reserved.has(id) && (await hold(id, LOOK_MS));
+  async #open({ id, handle, canceled, ...traits }, { ask = true } = {}) {
+    const file = (ask || !canceled) && (await reopen(handle, traits, ask));
+    const release = file && !reserved.has(id) && (await hold(id, LOOK_MS));
     if (!release) {
       return undefined;
     }
-    this.#reserved.set(id, release);
-    setTimeout(() => this.#reserved.delete(id) && release(), RESERVED_MS);
+    reserved.set(id, release);
+    say({ changed: true });
+    setTimeout(() => reserved.get(id) === release && reserved.delete(id) && release(), RESERVED_MS);
     return file;
   }
 
   /** Remembers nothing any more of this backend's uploads, and has those freed that nobody goes on with. */
   async forget(place, ask) {
     const ours = (await records()).filter((record) => record.place === place);
-    const busy = await held(ours.map(({ id }) => id));
-    const ids = ours.map(({ id }) => id).filter((id) => !busy.has(id) && !this.#kept.has(id));
-    await Promise.all(ours.map(({ id }) => erase(id)));
-    ours.forEach(({ id }) => Object.assign(this.#kept.get(id) ?? {}, { record: undefined }));
-    say({ changed: true });
+    const forgot = ours.map(({ id }) => id);
+    const busy = await held(forgot);
+    const free = forgot.filter((id) => !busy.has(id) && !this.#kept.has(id));
+    // Held until they are freed, so that nobody goes on with one in between.
+    const holds = await Promise.all(free.map(async (id) => [id, await hold(id, LOOK_MS)]));
+    await Promise.all(forgot.map((id) => erase(id)));
+    say({ changed: true, forgot });
     // One by one: one that is another person's shall not keep the rest from being freed.
-    for (const id of ids) {
-      await ask('abort', JSON.stringify({ ids: [id] }), AbortSignal.timeout(CALL_MS)).catch(() => {});
+    for (const [id, release] of holds.filter(([, release]) => release)) {
+      await ask('abort', JSON.stringify({ ids: [id] }), after(CALL_MS)).catch(() => {});
+      release();
     }
   }
 
   async #create(place, ask, request, signal) {
     // Whoever asks anew has no use for the upload of before.
     request.files.forEach(({ ref }) => this.#again(this.#ids.get(ref)));
+    if (place === undefined) {
+      return ask('create', JSON.stringify(request), signal);
+    }
     const known = await records();
     const begun = [];
     const fresh = [];
@@ -163,9 +181,9 @@ export class Journal {
   async #takeUp(place, known, file, until) {
     const wanted = traits(file, place);
     for (const { id } of known.filter((record) => canGoOn(record) && record.traits === wanted)) {
-      const reserved = this.#reserved.get(id);
-      this.#reserved.delete(id);
-      const release = reserved ?? (this.#kept.has(id) ? undefined : await hold(id, Math.max(until - performance.now(), LOOK_MS)));
+      const waiting = reserved.get(id);
+      reserved.delete(id);
+      const release = waiting ?? (this.#kept.has(id) ? undefined : await hold(id, Math.max(until - performance.now(), LOOK_MS)));
       // Whoever had it until now may have ended it.
       const record = release && (await recordOf(id));
       if (!record) {
@@ -174,6 +192,8 @@ export class Journal {
         const chunks = await chunksOf(record.id);
         this.#kept.set(record.id, { record, release, ref: file.ref, chunks, noted: 0, isWritten: true });
         this.#ids.set(file.ref, record.id);
+        delete record.canceled;
+        say({ changed: true });
         const { provider, method, key, partSize, limits, checksum, expiresAt } = record;
         return { ref: file.ref, id, provider, method, key, partSize, limits, checksum, expiresAt, begun: true };
       }
@@ -208,23 +228,26 @@ export class Journal {
     const kept = { record, ref, chunks: [], noted: 0, release() {} };
     this.#kept.set(id, kept);
     this.#ids.set(ref, id);
-    record.handle = await handleOf(file);
+    const [release, handle] = await Promise.all([hold(id, ENDING_MS), handleOf(file)]);
     if (this.#kept.get(id) !== kept) {
+      // It has ended meanwhile.
+      release?.();
       return;
     }
-    put(record).then((isWritten) => {
-      kept.isWritten = isWritten;
+    kept.release = release ?? kept.release;
+    if (kept.record) {
+      record.handle = handle;
+      kept.isWritten = await put(record);
       say({ changed: true });
-    });
-    const release = await hold(id, ENDING_MS);
-    // It may have ended meanwhile.
-    this.#kept.get(id) === kept ? (kept.release = release ?? kept.release) : release?.();
+    }
   }
 
   /** Gives up a little later, and only where the page is still there: else the next one goes on. */
   async #abort(ask, { ids }, body, signal) {
     if (ids.some((id) => this.#kept.has(id))) {
       const before = left();
+      // If the page goes now, no other one takes it up by itself.
+      ids.map((id) => this.#kept.get(id)?.record).forEach((record) => record && put(Object.assign(record, { canceled: true })));
       await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
       if (left() !== before) {
         throw new Error('windlass: the page was left');
@@ -312,5 +335,6 @@ export class Journal {
     this.#kept.delete(id);
     this.#ids.delete(ref);
     release?.();
+    say({ changed: true });
   }
 }

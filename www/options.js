@@ -77,8 +77,10 @@ export function split(all, layers) {
   let ask = backend == null ? overHttp(calls) : byFunctions(backend, calls);
   Object.assign(layers, { ask, leaveGuard, wakeLock });
   layers.place = placeOf(calls.endpoint ? calls : { backend });
-  if (journal && layers.place) {
-    ask = through(layers.journal, layers.place, ask);
+  const remembers = journal && layers.place;
+  if (remembers || layers.remembers) {
+    // What is remembered has to hear of its end, whatever the option says by then.
+    ask = through(layers.journal, remembers ? layers.place : undefined, ask);
   }
   return [options, proof === 'off' && !layers.proves ? ask : through(layers.prover, proof, ask)];
 }
@@ -109,19 +111,23 @@ export class Layers {
   leaveGuard;
   wakeLock;
   #known = new Map();
-  #going = new Set();
-  #partOf;
+  /** The files that go up or are held back, with their stage. */
+  going = new Map();
   #prover;
   #journal;
 
-  constructor(partOf) {
-    this.#partOf = partOf;
+  constructor(partOf, waits) {
+    Object.assign(this, { partOf, waits });
     this.prover = once(async () => (this.#prover = new (await import('./prove.js')).Prover(partOf, this.#known)));
     this.journal = once(async () => (this.#journal = new (await import('./journal.js')).Journal()));
   }
 
   get proves() {
     return this.#prover !== undefined;
+  }
+
+  get remembers() {
+    return this.#journal?.isUsed;
   }
 
   /** Uploads of before, and of other pages. */
@@ -133,22 +139,20 @@ export class Layers {
     return this.place && (await this.journal()).forget(this.place, this.ask);
   }
 
-  /** Whether a file goes up. One that was removed says nothing of it. */
-  isGoing() {
-    this.#going.forEach((id) => this.#partOf(id, 1) || this.#going.delete(id));
-    return this.#going.size > 0;
-  }
-
-  /** Whether bytes would be lost with the page. */
-  get isAtRisk() {
-    return this.leaveGuard && [...this.#going].some((id) => !this.#journal?.keeps(String(id)));
+  /** Whether the file can go on in another page. */
+  keeps(id) {
+    return this.#journal?.keeps(String(id));
   }
 
   #note({ fileId, stage }) {
-    if (stage !== 'uploading') {
-      this.#going.delete(fileId);
-    } else if (!this.#going.has(fileId)) {
-      this.#going.add(fileId);
+    const { going } = this;
+    const isNew = !going.has(fileId);
+    if (stage !== 'uploading' && stage !== 'paused') {
+      going.delete(fileId);
+      return;
+    }
+    going.set(fileId, stage);
+    if (isNew) {
       import('./awake.js').then(({ watch }) => watch(this)).catch(() => {});
     }
   }

@@ -46,15 +46,26 @@ function heard({ ask, from, held, ...news }) {
   }
 }
 
-/** Has `listen` called with what other pages say. */
-export function listen(to) {
-  listeners.add(to);
-  open();
+/** Has `to` called with what other pages say, and other uploaders of this one, until `signal` ends that. */
+export function listen(to, signal) {
+  if (!signal?.aborted) {
+    listeners.add(to);
+    signal?.addEventListener('abort', () => listeners.delete(to));
+    open();
+  }
 }
 
-/** Tells the other pages. */
+/** Tells all. */
 export function say(news) {
   open()?.postMessage(news);
+  listeners.forEach((listen) => listen(news));
+}
+
+/** As `AbortSignal.timeout`, which came to browsers late. */
+export function after(ms) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), ms);
+  return controller.signal;
 }
 
 /** Makes the upload this page's for as long as it is open; the function that ends that, or nothing if it stays another's. */
@@ -64,8 +75,8 @@ export function hold(id, ms) {
 
 function lock(id, ms) {
   return new Promise((got) => {
-    const refused = ({ name }) => got(/Abort|Timeout/.test(name) ? undefined : () => {});
-    navigator.locks.request(lockOf(id), { signal: AbortSignal.timeout(ms) }, () => new Promise(got)).catch(refused);
+    const refused = ({ name }) => got(name === 'AbortError' ? undefined : () => {});
+    navigator.locks.request(lockOf(id), { signal: after(ms) }, () => new Promise(got)).catch(refused);
   });
 }
 
@@ -88,7 +99,7 @@ async function claim(id, ms) {
 
 async function isTaken(id) {
   const answered = new Promise((resolve) => answers.set(id, () => resolve(true)));
-  say({ ask: id, from: me });
+  open()?.postMessage({ ask: id, from: me });
   const isTaken = await Promise.race([answered, pause(ANSWER_MS)]);
   answers.delete(id);
   return isTaken === true;

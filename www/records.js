@@ -31,12 +31,14 @@ function open() {
     };
     request.onsuccess = () => {
       // A newer version shall not wait for this one, nor somebody who clears the site's data.
-      request.result.onversionchange = () => request.result.close();
+      request.result.onversionchange = () => close(request.result);
       request.result.onclose = () => (database = undefined);
       // A page that is kept for the way back shall hold nothing that the next one may need.
       addEventListener('pagehide', () => close(request.result), { once: true });
       // What could not be written is not remembered; it is no fault of the page.
       request.result.onerror = (event) => event.preventDefault();
+      // Also where it comes late.
+      database = Promise.resolve(request.result);
       resolve(request.result);
     };
     request.onerror = (event) => {

@@ -52,14 +52,14 @@ function row({ name, elsewhere, open }, percent, goOn) {
   const label = { className: 'wl-bar', part: 'bar', role: 'progressbar', 'aria-label': shown };
   const bar = element('div', { ...label, 'aria-valuemin': '0', 'aria-valuemax': '100' }, fill);
   const status = element('p', { className: 'wl-status', part: 'status' });
-  const actions = open ? [button(WORDS.open, WORDS.openLabel(shown), () => goOn(open))] : [];
+  const actions = open ? [element('div', { className: 'wl-actions' }, button(WORDS.open, WORDS.openLabel(shown), goOn))] : [];
   const made = element(
     'li',
     { className: 'wl-row', part: 'row', 'data-phase': elsewhere ? 'elsewhere' : 'unfinished' },
     element('bdi', { className: 'wl-name', title: shown, text: shown }),
     bar,
     status,
-    element('div', { className: 'wl-actions' }, ...actions),
+    ...actions,
   );
   const update = ({ size, stored }) => {
     const share = size > 0 ? Math.floor((stored / size) * 100) : 0;
@@ -80,6 +80,9 @@ export class List {
   #shown = '[]';
   /** What was seen in other pages. */
   #elsewhere = new Set();
+  /** What could not be opened. */
+  #closed = new Set();
+  #isChoosing = false;
   #turn = 0;
   #timer;
   #end = new AbortController();
@@ -88,7 +91,7 @@ export class List {
   constructor(element, layers) {
     this.#element = element;
     this.#layers = layers;
-    layers.journal().then((journal) => journal.watch(() => this.look())).catch(() => {});
+    layers.journal().then((journal) => journal.watch(() => this.look(), this.#end.signal)).catch(() => {});
     const options = { capture: true, signal: this.#end.signal };
     element.addEventListener('drop', ({ dataTransfer }) => element.journal && dropped(dataTransfer?.items ?? []), options);
     element.shadowRoot.addEventListener('click', (event) => this.#choose(event), options);
@@ -101,9 +104,13 @@ export class List {
 
   /** Shows how things are; at `once`, or when those of the page that was left are free. */
   async look(once = true) {
+    if (this.#end.signal.aborted) {
+      return;
+    }
     this.#turn += 1;
     const turn = this.#turn;
-    const list = this.#element.journal ? await this.#layers.unfinished(once).catch(() => []) : [];
+    const told = this.#element.journal ? await this.#layers.unfinished(once).catch(() => []) : [];
+    const list = told.map((upload) => (this.#closed.has(keyOf(upload)) ? { ...upload, open: undefined } : upload));
     if (turn !== this.#turn || this.#end.signal.aborted) {
       return;
     }
@@ -122,16 +129,22 @@ export class List {
       if (upload.elsewhere) {
         this.#elsewhere.add(key);
       } else if (this.#elsewhere.delete(key) && upload.open) {
-        this.#goOn(upload.open, { ask: false });
+        this.#goOn(upload, false);
       }
     });
   }
 
-  async #goOn(open, options) {
-    const file = await open(options);
+  async #goOn(upload, ask) {
+    const file = await upload.open({ ask });
     if (file) {
       this.#element.addFiles([file]);
+      return;
     }
+    if (ask) {
+      // It is not there as it was, or may not be read: then it has to be chosen.
+      this.#closed.add(keyOf(upload));
+    }
+    this.look();
   }
 
   /** Has files chosen so that they can be opened again, where the browser lets a page do that. */
@@ -141,11 +154,17 @@ export class List {
       return;
     }
     event.preventDefault();
+    if (this.#isChoosing) {
+      return;
+    }
+    this.#isChoosing = true;
     try {
       this.#element.addFiles(await pick());
     } catch {
       // As in a frame of another origin: then as everywhere.
       input.click();
+    } finally {
+      this.#isChoosing = false;
     }
   }
 
@@ -166,7 +185,7 @@ export class List {
       return;
     }
     const percent = percents(this.#element.closest('[lang]')?.lang);
-    const made = rows.map((upload) => row(upload, percent, (open) => this.#goOn(open)));
+    const made = rows.map((upload) => row(upload, percent, () => this.#goOn(upload, true)));
     this.#updates = made.map(({ update }) => update);
     const items = made.map(({ made }) => made);
     if (list.length > MOST) {

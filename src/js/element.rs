@@ -3,7 +3,7 @@
 use js_sys::{Array, Function};
 use wasm_bindgen::prelude::*;
 use web_sys::{HtmlElement, ShadowRoot};
-use windlass_core::machine::FileId;
+use windlass_core::machine::{FileId, Stage};
 
 use super::events::events;
 use super::options::{Options, files};
@@ -65,7 +65,9 @@ impl Mounted {
         // Or each slot that comes free would be given to the next file.
         self.driver.pause(None);
         for view in self.driver.views() {
-            self.driver.cancel(view.file);
+            // A failed one cannot be canceled, and would stay this page's.
+            let give_up = if view.stage == Stage::Failed { Driver::remove } else { Driver::cancel };
+            give_up(&self.driver, view.file);
         }
         self.widget.unmount();
     }

@@ -1,6 +1,6 @@
 //! What has to hold after an upload, whatever the scenario.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -36,6 +36,17 @@ pub(crate) async fn all_done(world: &World, page: &Page, files: &[&TestFile], li
     ensure!(world.open_uploads()?.is_empty(), "uploads left open: {:?}", world.open_uploads()?);
     never_backwards(&page.events().await?)?;
     quiet(page).await
+}
+
+/// Waits until the store holds nothing of unfinished uploads: what was on its way from a page that is gone still arrives, and is
+/// thrown away.
+pub(crate) async fn freed(world: &World, limit: Duration) -> Result<()> {
+    let began = Instant::now();
+    while !world.open_uploads()?.is_empty() {
+        ensure!(began.elapsed() < limit, "uploads left open: {:?}", world.open_uploads()?);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// The one completion event of this file.

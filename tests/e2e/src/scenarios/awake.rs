@@ -105,7 +105,8 @@ pub(crate) async fn way_back(cx: &Cx<'_>) -> Result<()> {
     }
     page.wait_phase("done", LIMIT).await?;
     cx.note(if is_kept { "kept in mid-upload, too" } else { "loaded anew in mid-upload" });
-    ensure!(world.objects()?.len() == 2 && world.open_uploads()?.is_empty(), "{:?}", world.objects()?);
+    ensure!(world.objects()?.len() == 2, "{:?}", world.objects()?);
+    check::freed(&world, LIMIT).await?;
     check::quiet(&page).await
 }
 

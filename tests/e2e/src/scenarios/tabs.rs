@@ -150,12 +150,7 @@ async fn done_with_less(world: &World, page: &Page, file: &TestFile, before: u64
     let objects = world.objects()?;
     let [object] = &*objects else { bail!("not one object: {objects:?}") };
     ensure!(sha256(object).await? == file.sha256, "another object");
-    // What was on its way from the page that is gone still arrives, and is thrown away.
-    let began = Instant::now();
-    while !world.open_uploads()?.is_empty() {
-        ensure!(began.elapsed() < LIMIT, "{:?}", world.open_uploads()?);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    check::freed(world, LIMIT).await?;
     wait_list(page, LIMIT, <[Value]>::is_empty).await?;
     check::quiet(page).await
 }
