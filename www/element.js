@@ -27,7 +27,6 @@ export class WindlassUpload extends Base {
   #withCredentials = false;
   #waiting = [];
   #unfinished;
-  #known = new Set();
 
   constructor() {
     super();
@@ -133,7 +132,6 @@ export class WindlassUpload extends Base {
   /** Remembers nothing of this backend's uploads any more. */
   async forget() {
     await this.#layersNow().forget();
-    await this.#unfinished?.look();
   }
 
   /** Tries backend and store with tiny requests; what is in the way, the most important first. */
@@ -221,18 +219,12 @@ export class WindlassUpload extends Base {
     this.#report(() => {
       const layers = this.#newLayers();
       this.#layers = layers;
-      this.#known.clear();
       const emit = (name, detail) => {
         const init = { detail: layers.tell(detail), bubbles: true, composed: true };
         this.dispatchEvent(new CustomEvent(`windlass-${name}`, init));
       };
       const tell = (name, detail) => {
         emit(name, detail);
-        if (detail.stage === 'uploading' && !this.#known.has(detail.fileId)) {
-          // It may have been one of them.
-          this.#known.add(detail.fileId);
-          this.#unfinished?.look();
-        }
         if (name === 'error') {
           this.#explained ||= explain(this.#options(), detail, emit);
         }

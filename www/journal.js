@@ -1,7 +1,7 @@
 // Keeps what an upload needs to go on after a reload, a crash or a closed tab, and has a file that is chosen again go on where
 // it was. No URL and no token is in it: what the backend calls the upload is not worth more than that.
 import { handleOf, reopen } from './handles.js';
-import { after, held, hold, listen, say } from './owner.js';
+import { after, held, hold, listen, pause, say } from './owner.js';
 import { chunksOf, erase, left, put, putSums, recordOf, records } from './records.js';
 
 const CHUNK = 512;
@@ -91,16 +91,11 @@ export class Journal {
     return response;
   }
 
-  /** Calls `show` when something has begun or ended, here or in another page, until `signal` ends that. */
-  watch(show, signal) {
-    listen(show, signal);
-  }
-
   /** What is not finished, with those that another page goes on with. At `once`: else after those of the page that was left are free. */
   async unfinished(place, once) {
     let [all, busy] = await this.#look(place);
     for (let waited = 0; !once && busy.size && waited < ENDING_MS; waited += LOOK_MS) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await pause(LOOK_MS);
       [all, busy] = await this.#look(place);
     }
     return all.map((record) => {
@@ -189,9 +184,9 @@ export class Journal {
       if (!record) {
         release?.();
       } else {
-        const chunks = await chunksOf(record.id);
-        this.#kept.set(record.id, { record, release, ref: file.ref, chunks, noted: 0, isWritten: true });
-        this.#ids.set(file.ref, record.id);
+        const chunks = await chunksOf(id);
+        this.#kept.set(id, { record, release, ref: file.ref, chunks, noted: 0, isWritten: true });
+        this.#ids.set(file.ref, id);
         delete record.canceled;
         say({ changed: true });
         const { provider, method, key, partSize, limits, checksum, expiresAt } = record;
@@ -248,7 +243,7 @@ export class Journal {
       const before = left();
       // If the page goes now, no other one takes it up by itself.
       ids.map((id) => this.#kept.get(id)?.record).forEach((record) => record && put(Object.assign(record, { canceled: true })));
-      await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
+      await pause(LEAVING_MS);
       if (left() !== before) {
         throw new Error('windlass: the page was left');
       }

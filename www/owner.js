@@ -14,7 +14,7 @@ const answers = new Map();
 const listeners = new Set();
 let channel;
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const lockOf = (id) => `${NAME} ${id}`;
 

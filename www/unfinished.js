@@ -1,6 +1,7 @@
 // The widget's list of what a page of before has left unfinished, and of what other pages are at. It is made of the rows' own
 // classes, so that it needs no sheet of its own.
 import { canPick, dropped, pick } from './handles.js';
+import { listen } from './owner.js';
 
 const WORDS = {
   title: 'Not finished',
@@ -91,7 +92,8 @@ export class List {
   constructor(element, layers) {
     this.#element = element;
     this.#layers = layers;
-    layers.journal().then((journal) => journal.watch(() => this.look(), this.#end.signal)).catch(() => {});
+    // Something has begun or ended, here or in another page.
+    listen(() => this.look(), this.#end.signal);
     const options = { capture: true, signal: this.#end.signal };
     element.addEventListener('drop', ({ dataTransfer }) => element.journal && dropped(dataTransfer?.items ?? []), options);
     element.shadowRoot.addEventListener('click', (event) => this.#choose(event), options);

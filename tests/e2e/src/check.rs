@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::files::{TestFile, sha256};
 use crate::page::{Event, Page};
@@ -46,6 +46,15 @@ pub(crate) async fn freed(world: &World, limit: Duration) -> Result<()> {
         ensure!(began.elapsed() < limit, "uploads left open: {:?}", world.open_uploads()?);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    Ok(())
+}
+
+/// The embedded store holds one object, and that is the file.
+pub(crate) async fn only_object(world: &World, file: &TestFile) -> Result<()> {
+    let objects = world.objects()?;
+    let [object] = &*objects else { bail!("not one object: {objects:?}") };
+    let sum = sha256(object).await?;
+    ensure!(sum == file.sha256, "the object has SHA-256 {sum}, not {}", file.sha256);
     Ok(())
 }
 

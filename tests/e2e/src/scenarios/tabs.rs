@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use thirtyfour::WindowHandle;
 
 use crate::check;
 use crate::cx::Cx;
-use crate::files::{MIB, TestFile, sha256};
+use crate::files::{MIB, TestFile};
 use crate::page::Page;
 use crate::proxy::rules;
 use crate::world::World;
@@ -38,15 +38,12 @@ const PICKER: &str = "window.showOpenFilePicker = async () => {
         const folder = await navigator.storage.getDirectory();
         return [await folder.getFileHandle('picked.bin')];
     };";
-/// Puts the file there, from the address that serves it.
-const PUT_THERE: &str = "window.__there = undefined;
-    (async () => {
-        const folder = await navigator.storage.getDirectory();
-        const handle = await folder.getFileHandle('picked.bin', { create: true });
-        const stream = await handle.createWritable();
-        await stream.write(document.querySelector('#source').files[0]);
-        await stream.close();
-    })().then(() => { window.__there = true; }, (error) => { window.__there = String(error); });";
+/// Puts the file there.
+const PUT_THERE: &str = "const folder = await navigator.storage.getDirectory();
+    const handle = await folder.getFileHandle('picked.bin', { create: true });
+    const stream = await handle.createWritable();
+    await stream.write(document.querySelector('#source').files[0]);
+    await stream.close();";
 const SOURCE: &str = "const input = document.createElement('input');
     input.type = 'file'; input.id = 'source'; document.body.append(input); return input;";
 
@@ -131,13 +128,7 @@ pub(crate) async fn one_click(cx: &Cx<'_>) -> Result<()> {
 /// Chooses the file by the widget's own button.
 async fn picked(cx: &Cx<'_>, page: &Page, file: &TestFile) -> Result<()> {
     page.give_to(SOURCE, &file.path).await?;
-    page.js(PUT_THERE, vec![]).await?;
-    let began = Instant::now();
-    while page.js("return window.__there ?? null;", vec![]).await? == Value::Null {
-        ensure!(began.elapsed() < LIMIT, "the file is not there");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    ensure!(page.js("return window.__there;", vec![]).await? == true, "not written");
+    page.js_async(PUT_THERE, vec![]).await?;
     cx.session.driver.execute(CHOOSE, vec![]).await?.element()?.click().await?;
     page.only_row().await.context("the picker's file was not taken").map(drop)
 }
@@ -147,9 +138,7 @@ async fn done_with_less(world: &World, page: &Page, file: &TestFile, before: u64
     page.wait_phase("done", LIMIT).await?;
     let sent = world.store.body_bytes() - before;
     ensure!(sent < SIZE, "all of it went up again");
-    let objects = world.objects()?;
-    let [object] = &*objects else { bail!("not one object: {objects:?}") };
-    ensure!(sha256(object).await? == file.sha256, "another object");
+    check::only_object(world, file).await?;
     check::freed(world, LIMIT).await?;
     wait_list(page, LIMIT, <[Value]>::is_empty).await?;
     check::quiet(page).await

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
@@ -86,10 +86,7 @@ pub(crate) async fn server_killed(cx: &Cx<'_>) -> Result<()> {
 /// All connections break, and for a while no new ones can be made.
 pub(crate) async fn network_gone(cx: &Cx<'_>) -> Result<()> {
     let away = Duration::from_secs(full_or_short(60, 8));
-    let attempt = async |world: &Arc<World>, file: &TestFile| {
-        let page = cx.open(world).await?;
-        page.give_files(&[&file.path]).await?;
-        somewhere(world).await?;
+    let harm = async |world: &World| {
         // What is on its way cannot be broken from here: it ends at the store that is gone.
         world.kill_server();
         world.front.set_rule(|_| Plan::drop_after(0));
@@ -98,43 +95,33 @@ pub(crate) async fn network_gone(cx: &Cx<'_>) -> Result<()> {
         world.start_server().await?;
         world.front.heal();
         world.store.heal();
-        done(world, &page, file).await?;
-        Ok(LOSS)
+        Ok(())
     };
-    repeated(cx, full_or_short("60 s without a line", "8 s without a line"), 1, attempt).await
+    harmed_once(cx, full_or_short("60 s without a line", "8 s without a line"), harm).await
 }
 
 /// The other side falls silent with its connections open, and goes on later as if nothing had been.
 pub(crate) async fn silent(cx: &Cx<'_>) -> Result<()> {
     let away = Duration::from_secs(full_or_short(60, 8));
-    let attempt = async |world: &Arc<World>, file: &TestFile| {
-        let page = cx.open(world).await?;
-        page.give_files(&[&file.path]).await?;
-        somewhere(world).await?;
+    let harm = async |world: &World| {
         world.signal_server(Signal::STOP);
         sleep(away).await;
         world.signal_server(Signal::CONT);
-        done(world, &page, file).await?;
-        Ok(LOSS)
+        Ok(())
     };
-    repeated(cx, full_or_short("60 s of silence", "8 s of silence"), 1, attempt).await
+    harmed_once(cx, full_or_short("60 s of silence", "8 s of silence"), harm).await
 }
 
 /// The browser's processes stand still and go on, as on a laptop that is shut. The long form outlasts the grants.
 pub(crate) async fn suspended(cx: &Cx<'_>) -> Result<()> {
     let away = Duration::from_secs(full_or_short(90, 8));
-    let attempt = async |world: &Arc<World>, file: &TestFile| {
-        let page = cx.open(world).await?;
-        page.give_files(&[&file.path]).await?;
-        somewhere(world).await?;
+    let harm = async |_: &World| {
         cx.session.signal(Signal::STOP);
         sleep(away).await;
         cx.session.signal(Signal::CONT);
-        done(world, &page, file).await?;
-        Ok(LOSS)
+        Ok(())
     };
-    let event = full_or_short("90 s of SIGSTOP, beyond all grants", "8 s of SIGSTOP");
-    repeated(cx, event, 1, attempt).await
+    harmed_once(cx, full_or_short("90 s of SIGSTOP, beyond all grants", "8 s of SIGSTOP"), harm).await
 }
 
 /// The same file in five tabs at once: each has an upload of its own.
@@ -226,6 +213,23 @@ async fn repeated(
     Ok(())
 }
 
+/// One upload that meets with `harm` somewhere on its way, and comes to its end in the same page.
+async fn harmed_once(
+    cx: &Cx<'_>,
+    event: &'static str,
+    harm: impl AsyncFn(&World) -> Result<()>,
+) -> Result<()> {
+    let attempt = async |world: &Arc<World>, file: &TestFile| {
+        let page = cx.open(world).await?;
+        page.give_files(&[&file.path]).await?;
+        somewhere(world).await?;
+        harm(world).await?;
+        done(world, &page, file).await?;
+        Ok(LOSS)
+    };
+    repeated(cx, event, 1, attempt).await
+}
+
 /// Waits until a random share of the file has come by, between nothing and all.
 async fn somewhere(world: &World) -> Result<()> {
     let share = fastrand::u64(0..SIZE);
@@ -242,22 +246,14 @@ async fn somewhere(world: &World) -> Result<()> {
 async fn go_on(world: &World, page: &Page, file: &TestFile) -> Result<()> {
     if world.objects()?.is_empty() || !unfinished(page).await?.is_empty() {
         page.give_files(&[&file.path]).await?;
-        page.wait_phase("done", LIMIT).await?;
+        return done(world, page, file).await;
     }
     check::quiet(page).await?;
-    right_object(world, file).await
+    check::only_object(world, file).await
 }
 
 async fn done(world: &World, page: &Page, file: &TestFile) -> Result<()> {
     page.wait_phase("done", LIMIT).await?;
     check::quiet(page).await?;
-    right_object(world, file).await
-}
-
-async fn right_object(world: &World, file: &TestFile) -> Result<()> {
-    let objects = world.objects()?;
-    let [object] = &*objects else { anyhow::bail!("not one object: {objects:?}") };
-    let sum = sha256(object).await.context("it cannot be read")?;
-    ensure!(sum == file.sha256, "the object has SHA-256 {sum}, not {}", file.sha256);
-    Ok(())
+    check::only_object(world, file).await
 }
