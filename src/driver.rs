@@ -1,23 +1,25 @@
 //! The loop: performs each effect of the machine and hands back events. The only place where core and browser meet.
 
+mod sending;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Range;
 use std::rc::{Rc, Weak};
 
 use futures::future::{AbortHandle, abortable};
+use js_sys::Function;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Blob, File};
+use web_sys::File;
 use windlass_core::machine::{
     CallId, Config, Effect, Event, FileId, Machine, NewUpload, ProbeId, PutId, Report, Request, View,
 };
-use windlass_core::map::Map;
-use windlass_core::protocol::Grant;
-use windlass_core::retry::PutFailure;
+use windlass_core::map::{Map, Set};
 
 use crate::backend::http::Http;
 use crate::browser::alarm::Alarm;
+use crate::browser::files::Source;
 use crate::browser::frame::Frame;
 use crate::browser::network::{self, Network};
 use crate::browser::xhr::Put;
@@ -46,8 +48,12 @@ struct Inner {
     inbox: RefCell<VecDeque<Event>>,
     is_running: Cell<bool>,
     backend: RefCell<Rc<Http>>,
-    files: RefCell<Map<FileId, File>>,
+    files: RefCell<Map<FileId, Source>>,
     puts: RefCell<Map<PutId, Put>>,
+    /// What an app makes of the bytes of files that are added now.
+    transform: RefCell<Option<Function>>,
+    /// Parts that it has not made yet.
+    coming: RefCell<Set<PutId>>,
     calls: RefCell<Map<CallId, AbortHandle>>,
     alarm: Alarm,
     /// What the alarm is set to.
@@ -67,7 +73,7 @@ impl fmt::Debug for Driver {
 
 impl Driver {
     /// A driver without files.
-    pub fn new(backend: Http, config: Config) -> Self {
+    pub fn new(backend: Http, config: Config, transform: Option<Function>) -> Self {
         let driver = Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
             let (inner, sleeper, online) = (weak.clone(), weak.clone(), weak.clone());
             Inner {
@@ -77,6 +83,8 @@ impl Driver {
                 backend: RefCell::new(Rc::new(backend)),
                 files: RefCell::default(),
                 puts: RefCell::default(),
+                transform: RefCell::new(transform),
+                coming: RefCell::default(),
                 calls: RefCell::default(),
                 alarm: Alarm::new(move || {
                     if let Some(inner) = sleeper.upgrade() {
@@ -107,14 +115,16 @@ impl Driver {
         self.0.listeners.borrow_mut().push(Rc::new(listener));
     }
 
-    /// Changes who is asked and how, from now on; calls on their way go on.
-    pub fn configure(&self, backend: Http, config: Config) {
+    /// Changes who is asked and how, from now on, and what is made of the bytes of files that are added; calls on their way go
+    /// on.
+    pub fn configure(&self, backend: Http, config: Config, transform: Option<Function>) {
         *self.0.backend.borrow_mut() = Rc::new(backend);
+        *self.0.transform.borrow_mut() = transform;
         self.0.tell(Event::Configure(config));
     }
 
-    /// Starts to upload files; their ids in the same order.
-    pub fn add(&self, files: Vec<File>) -> Vec<FileId> {
+    /// Starts to upload files, or what reads like files as it comes; their ids in the same order.
+    pub fn add(&self, files: Vec<File>, are_streams: bool) -> Vec<FileId> {
         let mut uploads = Vec::with_capacity(files.len());
         let mut ids = Vec::with_capacity(files.len());
         for file in files {
@@ -124,15 +134,23 @@ impl Driver {
                 file: id,
                 name: file.name(),
                 size: file.size() as u64,
+                is_stream: are_streams,
+                is_open: are_streams,
                 content_type: file.type_(),
                 last_modified: Some(file.last_modified() as u64),
                 ..NewUpload::default()
             });
-            self.0.files.borrow_mut().insert(id, file);
+            let transform = self.0.transform.borrow().clone();
+            self.0.files.borrow_mut().insert(id, Source { file, transform });
             ids.push(id);
         }
         self.0.tell(Event::Add(uploads));
         ids
+    }
+
+    /// A stream has so many bytes by now, or with `None` broke off; whether it may give more.
+    pub fn grow(&self, file: FileId, size: Option<u64>, is_open: bool) {
+        self.0.tell(Event::Grow { file, size, is_open });
     }
 
     /// Gives a file up and has the store freed of it.
@@ -180,11 +198,12 @@ impl Driver {
         self.0.machine.borrow().parts(file)
     }
 
-    /// The bytes of a part, without reading them, and how many they are: Chromium finds none in a file that is gone. `None`
-    /// once the file is no longer uploaded.
-    pub fn part(&self, file: FileId, number: u32) -> Option<(Blob, u64)> {
+    /// What is sent as a part, as [`Source::part`] has it, and how many bytes that is: Chromium finds none in a file that is
+    /// gone, and a stream lets go of what is stored. `None` once the file is no longer uploaded.
+    pub fn part(&self, file: FileId, number: u32) -> Option<(JsValue, u64)> {
         let range = self.0.machine.borrow().range(file, number)?;
-        let bytes = files::slice(self.0.files.borrow().get(&file)?, &range).ok()?;
+        let source = self.0.files.borrow().get(&file)?.clone();
+        let bytes = source.part(&range).unwrap_or_default();
         Some((bytes, range.end - range.start))
     }
 
@@ -229,6 +248,7 @@ impl Inner {
                 self.put(put, file, &range, &grant, watched);
             }
             Effect::AbortPut(put) => {
+                self.coming.borrow_mut().remove(&put);
                 // Taken out first: dropping it may call back into us.
                 let put = self.puts.borrow_mut().remove(&put);
                 drop(put);
@@ -259,38 +279,13 @@ impl Inner {
         });
     }
 
-    fn put(self: &Rc<Self>, put: PutId, file: FileId, range: &Range<u64>, grant: &Grant, watched: bool) {
-        let body = self.files.borrow().get(&file).and_then(|file| files::slice(file, range).ok());
-        let Some(body) = body else {
-            self.tell(Event::PutEnded { put, result: Err(PutFailure::NoAnswer) });
-            return;
-        };
-        let (frame, end) = (Rc::downgrade(self), Rc::downgrade(self));
-        let moved = move || {
-            if let Some(inner) = frame.upgrade() {
-                inner.frame.ask();
-            }
-        };
-        let ended = move |result| {
-            if let Some(inner) = end.upgrade() {
-                let over = inner.puts.borrow_mut().remove(&put);
-                inner.tell(Event::PutEnded { put, result });
-                drop(over);
-            }
-        };
-        match Put::send(grant, &body, watched, moved, ended) {
-            Ok(sent) => drop(self.puts.borrow_mut().insert(put, sent)),
-            Err(failure) => self.tell(Event::PutEnded { put, result: Err(failure) }),
-        }
-    }
-
     fn probe(self: &Rc<Self>, probe: ProbeId, file: FileId) {
-        let blob = self.files.borrow().get(&file).cloned();
+        let source = self.files.borrow().get(&file).cloned();
         let size = self.machine.borrow().view(file, clock::now()).map_or(0, |view| view.size);
         let weak = Rc::downgrade(self);
         spawn_local(async move {
-            let readable = match blob {
-                Some(blob) => files::is_readable(&blob, size).await,
+            let readable = match source {
+                Some(source) => files::is_readable(&source.file, size).await,
                 None => false,
             };
             if let Some(inner) = weak.upgrade() {

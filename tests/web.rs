@@ -32,7 +32,7 @@ fn driver() -> Driver {
 }
 
 fn driver_with(ask: Function) -> Driver {
-    Driver::new(Http { ask }, Config::default())
+    Driver::new(Http { ask }, Config::default(), None)
 }
 
 #[wasm_bindgen_test]
@@ -101,7 +101,7 @@ async fn failure(driver: &Driver) -> (FileId, Vec<(Kind, Stage)>) {
             log.borrow_mut().push((error.kind, view.stage));
         }
     });
-    let id = driver.add(vec![file(b"x", "x")])[0];
+    let id = driver.add(vec![file(b"x", "x")], false)[0];
     for _ in 0..100 {
         TimeoutFuture::new(100).await;
         if !told.borrow().is_empty() {
@@ -121,7 +121,7 @@ async fn the_widget_shows_a_row_and_lets_go_of_everything() {
     let shadow = host.attach_shadow(&web_sys::ShadowRootInit::new(web_sys::ShadowRootMode::Open)).unwrap();
     let driver = driver();
     let widget = windlass::ui::mount(&host, &shadow, driver.clone());
-    driver.add(vec![file(b"x", "a\u{202e}b.txt")]);
+    driver.add(vec![file(b"x", "a\u{202e}b.txt")], false);
     TimeoutFuture::new(300).await;
     let name = shadow.query_selector("[data-file-id] .name").unwrap().unwrap();
     assert_eq!(name.text_content().unwrap(), "a\u{fffd}b.txt");

@@ -26,8 +26,8 @@ function look() {
 }
 
 /** Whether a file goes up, or is held back. One that was removed says nothing of it. */
-function isGoing({ going, partOf }) {
-  going.forEach((_, id) => partOf(id, 1) || going.delete(id));
+function isGoing({ going, has }) {
+  going.forEach((_, id) => has(id) || going.delete(id));
   return going.size > 0;
 }
 

@@ -1,16 +1,19 @@
 import type { Backend } from './backend.js';
 import type { Finding, TestFile } from './doctor.js';
-import type { CompletedFile, Diagnosis, FailedFile, Unfinished, UploadFile } from './index.js';
+import type { CompletedFile, Diagnosis, FailedFile, Transform, Unfinished, UploadFile } from './index.js';
 
 export type * from './backend.js';
 export type { Finding, FindingCode, TestFile } from './doctor.js';
-export type { CompletedFile, Diagnosis, ErrorCode, FailedFile, Stage, Unfinished, UploadFile } from './index.js';
+export type { CompletedFile, Diagnosis, ErrorCode, FailedFile, Stage, Transform, Unfinished, UploadFile } from './index.js';
+
+/** The widget has no streams, of which nobody knows the size. */
+type Sized<T> = T & { size: number };
 
 export interface WindlassEventMap {
-  'windlass-progress': CustomEvent<UploadFile>;
+  'windlass-progress': CustomEvent<Sized<UploadFile>>;
   'windlass-complete': CustomEvent<CompletedFile>;
-  'windlass-error': CustomEvent<FailedFile>;
-  'windlass-cancel': CustomEvent<UploadFile>;
+  'windlass-error': CustomEvent<Sized<FailedFile>>;
+  'windlass-cancel': CustomEvent<Sized<UploadFile>>;
   'windlass-diagnosis': CustomEvent<Diagnosis>;
 }
 
@@ -39,6 +42,8 @@ export class WindlassUpload extends HTMLElement {
   withCredentials: boolean;
   /** Functions in place of an endpoint. */
   backend: Backend | undefined;
+  /** What stands between the files and the store. See `CommonOptions`. */
+  transform: Transform | undefined;
   /** Whether the doctor looks by itself, once, after the first failure that it may explain. */
   doctor: boolean;
   /** Tries backend and store with tiny real requests; what is in the way comes first. See `windlass/doctor`. */

@@ -1,6 +1,6 @@
 // <windlass-upload>: the class is JavaScript because wasm-bindgen cannot extend HTMLElement. It owns the element's
 // life; everything else is in the wasm.
-import { Layers, diagnose, explain, split } from './options.js';
+import { Layers, diagnose, explain, filesOf, split } from './options.js';
 import init, { Mounted } from './wasm/windlass_element.js';
 
 let loading;
@@ -10,6 +10,21 @@ export function load(url) {
   loading ??= init(url === undefined ? undefined : { module_or_path: url });
   return loading;
 }
+
+const OPTIONS = [
+  'endpoint',
+  'headers',
+  'withCredentials',
+  'maxConcurrent',
+  'storeOrigins',
+  'proof',
+  'journal',
+  'leaveGuard',
+  'wakeLock',
+  'backend',
+  'doctor',
+  'transform',
+];
 
 // Importing this on a server, where there are no elements, does no harm.
 const Base = globalThis.HTMLElement ?? class {};
@@ -25,6 +40,7 @@ export class WindlassUpload extends Base {
   #headers = {};
   #layers = this.#newLayers();
   #withCredentials = false;
+  #transform;
   #waiting = [];
   #unfinished;
 
@@ -116,6 +132,15 @@ export class WindlassUpload extends Base {
     this.#configure();
   }
 
+  get transform() {
+    return this.#transform;
+  }
+
+  set transform(value) {
+    this.#transform = value;
+    this.#configure();
+  }
+
   get doctor() {
     return this.#doctor;
   }
@@ -142,7 +167,7 @@ export class WindlassUpload extends Base {
 
   /** Starts to upload files, as if the person had chosen them. Before the wasm is there they wait for it. */
   addFiles(files) {
-    const list = Array.from(files);
+    const list = filesOf(files);
     if (this.#mounted) {
       this.#mounted.add(list);
     } else {
@@ -187,8 +212,7 @@ export class WindlassUpload extends Base {
   }
 
   #options() {
-    const { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, leaveGuard, wakeLock, backend, doctor } = this;
-    return { endpoint, headers, withCredentials, maxConcurrent, storeOrigins, proof, journal, leaveGuard, wakeLock, backend, doctor };
+    return Object.fromEntries(OPTIONS.map((name) => [name, this[name]]));
   }
 
   #configure() {
@@ -229,8 +253,7 @@ export class WindlassUpload extends Base {
           this.#explained ||= explain(this.#options(), detail, emit);
         }
       };
-      const [read, ask] = split(this.#options(), layers);
-      this.#mounted = new Mounted(this, this.shadowRoot, read, tell, ask);
+      this.#mounted = new Mounted(this.shadowRoot, tell, ...split(this.#options(), layers));
       layers.mounted = this.#mounted;
       this.#refused = false;
       this.addFiles(this.#waiting.splice(0));
@@ -240,10 +263,12 @@ export class WindlassUpload extends Base {
 
   /** Ids of files begin at 1 with each mount. */
   #newLayers() {
-    const layers = new Layers(
-      (ref, number) => layers.mounted?.part(Number(ref), number),
-      () => this.shadowRoot.querySelector('[data-phase=queued]') !== null,
-    );
+    const layers = new Layers({
+      partOf: (ref, number) => layers.mounted?.part(Number(ref), number),
+      has: (fileId) => layers.mounted?.has(fileId),
+      waits: () => this.shadowRoot.querySelector('[data-phase=queued]') !== null,
+      hold: (fileId, isHeld) => layers.mounted?.hold(fileId, isHeld),
+    });
     return layers;
   }
 

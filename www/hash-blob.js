@@ -15,6 +15,7 @@ const STREAM_LOOKS = 2;
  * then never come.
  */
 const readers = new Set();
+let hasStreams = true;
 
 let ready;
 
@@ -56,9 +57,15 @@ async function digest({ blob, algorithm, size }, step, goesOn) {
       port1.onmessage = done;
       port2.postMessage(0);
     });
-  let since = step;
+  let since = 0;
   try {
+    await turn();
+    if (!goesOn()) {
+      return undefined;
+    }
     for await (const bytes of bytesOf(blob, size, step)) {
+      hash.update(bytes);
+      since += bytes.length;
       if (since >= step) {
         since = 0;
         await turn();
@@ -66,8 +73,6 @@ async function digest({ blob, algorithm, size }, step, goesOn) {
           return undefined;
         }
       }
-      hash.update(bytes);
-      since += bytes.length;
     }
     return hash.finish();
   } finally {
@@ -79,7 +84,7 @@ async function digest({ blob, algorithm, size }, step, goesOn) {
 /** The bytes, by a stream where the browser has a fast one. What that does not give, slices do, or tell why not. */
 async function* bytesOf(blob, size, step) {
   let at = 0;
-  if (size > step) {
+  if (size > step && hasStreams) {
     for await (const bytes of streamed(blob, size, step)) {
       at += bytes.length;
       yield bytes;
@@ -92,12 +97,13 @@ async function* bytesOf(blob, size, step) {
 
 /** The bytes as they come, all in one buffer, which is read into anew when the next are asked for. */
 async function* streamed(blob, size, step) {
+  const stream = blob.stream();
   let reader;
   let looks = 0;
   // What is being read then ends without bytes.
   const watch = setInterval(() => (looks += 1) > STREAM_LOOKS && reader?.cancel().catch(() => {}), LOOK_MS);
   try {
-    reader = blob.stream().getReader({ mode: 'byob' });
+    reader = stream.getReader({ mode: 'byob' });
     readers.add(reader);
     let buffer = new ArrayBuffer(step);
     for (let at = 0; at < size; ) {
@@ -111,11 +117,13 @@ async function* streamed(blob, size, step) {
       ({ buffer } = value);
     }
   } catch {
-    // WebKit has no such reader; of what is wrong with the file all say more by slices.
+    // WebKit has no such reader of a blob; of what is wrong with the file all say more by slices.
+    hasStreams = reader !== undefined;
   } finally {
     clearInterval(watch);
     readers.delete(reader);
-    reader?.cancel().catch(() => {});
+    // A stream that nobody reads may read its whole file all the same.
+    (reader ?? stream).cancel().catch(() => {});
   }
 }
 

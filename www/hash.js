@@ -15,9 +15,9 @@ let noWorkers = false;
 let ids = 0;
 
 /**
- * The checksum of a blob, in base64. `algorithm` is one of the contract's. `size` is what it had when it was chosen,
+ * The checksum of a blob, or of what a function promises once it is its turn, in base64. `algorithm` is one of the contract's. `size` is what it had when it was chosen,
  * since Chromium says 0 of a file that was deleted. One that is for later lets the others go first. Rejects with the
- * signal's reason, or with an error whose `code` is `file-unreadable`, `bad-algorithm` or `hash-failed`.
+ * signal's reason, or with an error whose `code` is `file-unreadable`, `bad-algorithm`, `hash-failed` or, by a function, `transform-failed`.
  */
 export function hash(blob, algorithm, { signal, size = blob.size, isForLater = false } = {}) {
   const job = { id: ++ids, blob, algorithm, size, isForLater };
@@ -60,7 +60,21 @@ function handOut() {
     clearTimeout(hand.idle);
     const next = waiting.findIndex(({ isForLater }) => !isForLater);
     [hand.job] = waiting.splice(Math.max(next, 0), 1);
-    hand.begin(hand.job);
+    start(hand, hand.job);
+  }
+}
+
+async function start(hand, job) {
+  try {
+    if (typeof job.blob === 'function') {
+      job.blob = await job.blob();
+    }
+  } catch (error) {
+    settle(hand, { id: job.id, code: 'transform-failed', message: error?.message });
+  }
+  // Nobody may want it any more.
+  if (hand.job === job) {
+    hand.begin(job);
   }
 }
 

@@ -25,6 +25,8 @@ export type ErrorCode =
   | 'store-error'
   | 'store-silent'
   | 'file-unreadable'
+  | 'stream-broken'
+  | 'transform-failed'
   | 'upload-gone'
   | 'parts-refused'
   | 'size-mismatch'
@@ -86,6 +88,20 @@ export interface CommonOptions {
   wakeLock?: boolean;
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
+  /** What stands between the file and the store, as an app's own encryption: of files that are added from now on. Nothing unless set. */
+  transform?: Transform | undefined;
+}
+
+/** Makes other bytes of a part's, as many: what changes their number goes before, by `stream`. */
+export interface Transform {
+  /** Tells one from another: an upload goes on in the next page only with the transform that it was begun with. */
+  name: string;
+  /**
+   * What is stored instead of `bytes`, which begin at `start` in the file. Called for a part each time that it is hashed or sent,
+   * in no order, and has to make the same each time, within 20 seconds. If it throws, it is called again a little later; after
+   * the fourth time the file fails with `transform-failed`.
+   */
+  apply(bytes: Blob, about: { file: Pick<File, 'name' | 'size' | 'type' | 'lastModified'>; start: number }): Promise<Blob> | Blob;
 }
 
 export interface ChangedOptions extends CommonOptions {
@@ -99,7 +115,8 @@ export interface ChangedOptions extends CommonOptions {
 export interface UploadFile {
   fileId: number;
   name: string;
-  size: number;
+  /** `null` for a stream that is still open. */
+  size: number | null;
   stage: Stage;
   /** Stored or on their way; never falls while an upload goes on. */
   loaded: number;
@@ -110,10 +127,13 @@ export interface UploadFile {
   secondsLeft: number | null;
   /** Where the object is or will be, once the backend has said so. */
   key: string | null;
+  /** Whether it began anew by itself, since what the store had of it could not be used. */
+  restarted: boolean;
 }
 
 export interface CompletedFile extends UploadFile {
   stage: 'done';
+  size: number;
   key: string;
   etag: string | null;
   /** Where the app can have the object from, if the backend told. */
@@ -141,12 +161,29 @@ export interface Unfinished {
   begun: number;
   /** Whether another page goes on with it just now. */
   elsewhere: boolean;
+  /** Of another page's: whether it is held back there, and how to do that from here. */
+  paused?: boolean;
+  pause?(): void;
+  resume?(): void;
   /**
    * Where the browser lets pages keep a file's handle: the file, which is to be added at once; nothing if it is not there
    * as it was, or the page may not read it. The person may be asked, which takes a click, unless `ask` is no.
    */
   open?(options?: { ask?: boolean }): Promise<File | undefined>;
 }
+
+/** What a stream is called. */
+export interface StreamDescription {
+  /** `stream` unless set. */
+  name?: string;
+  /** A MIME type. */
+  type?: string;
+  /** Milliseconds since the Unix epoch; now unless set. */
+  lastModified?: number;
+}
+
+/** Chunks of bytes or text: what a `Blob` can be made of. */
+export type StreamSource = ReadableStream<BlobPart> | AsyncIterable<BlobPart> | Response;
 
 export interface FailedFile extends UploadFile {
   stage: 'failed';
@@ -184,6 +221,13 @@ export class Uploader extends EventTarget {
   constructor(options: UploadOptions);
   /** Starts to upload; the ids in the same order. */
   add(files: Iterable<File> | ArrayLike<File>): number[];
+  /**
+   * Uploads what has no length yet, as a recording or the body of a download, while it comes. At most 64 MiB or two parts of it
+   * are held in memory, and no more is taken from the source until the store has them. The id once there are more than 5 MiB
+   * of it, or all: what is shorter goes up as a file. Rejects where the source fails before; if it fails later the upload does, with
+   * `stream-broken`. It cannot go on in another page.
+   */
+  stream(source: StreamSource, about?: StreamDescription): Promise<number>;
   /** Gives a file up and has the store freed of it. */
   cancel(fileId: number): void;
   /** Tries a failed or canceled file again. */

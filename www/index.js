@@ -1,5 +1,5 @@
 // The headless uploader: the wasm's own class with events a JavaScript program expects.
-import { Layers, diagnose, explain, split } from './options.js';
+import { Layers, diagnose, explain, filesOf, split } from './options.js';
 import init, { Uploader as Core } from './wasm/windlass.js';
 
 let loading;
@@ -14,10 +14,12 @@ export class Uploader extends EventTarget {
   #core;
   #options;
   #explained = false;
-  #layers = new Layers(
-    (ref, number) => this.#core.part(Number(ref), number),
-    () => this.#core.all().some(({ stage }) => stage === 'queued'),
-  );
+  #layers = new Layers({
+    partOf: (ref, number) => this.#core.part(Number(ref), number),
+    has: (fileId) => this.#core.get(fileId),
+    waits: () => this.#core.all().some(({ stage }) => stage === 'queued'),
+    hold: (fileId, isHeld) => this.#core[isHeld ? 'pause' : 'resume'](fileId),
+  });
 
   /** Resolves once the wasm is loaded. Throws an error with `code` "bad-options" for options that cannot be. */
   static async create(options) {
@@ -38,12 +40,16 @@ export class Uploader extends EventTarget {
         this.#explained ||= explain(this.#options, detail, emit);
       }
     };
-    const [read, ask] = split(this.#options, this.#layers);
-    this.#core = new Core(read, tell, ask);
+    this.#core = new Core(tell, ...split(this.#options, this.#layers));
   }
 
   add(files) {
-    return [...this.#core.add(Array.from(files))];
+    return [...this.#core.add(filesOf(files), false)];
+  }
+
+  async stream(source, about) {
+    const { begin } = await import('./stream.js');
+    return begin(this, this.#core, source, about);
   }
 
   cancel(fileId) {

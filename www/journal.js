@@ -41,9 +41,16 @@ export class Journal {
   /** Answered to a `create` once, and never used. */
   #unheard = new Set();
 
-  constructor() {
-    // What a person wants forgotten is not written again.
-    listen(({ forgot = [] }) => forgot.forEach((id) => Object.assign(this.#kept.get(id) ?? {}, { record: undefined })));
+  /** `hold(ref, isHeld)` holds a file back, or lets it go on. */
+  constructor(hold) {
+    listen(({ forgot = [], hold: id, isHeld }) => {
+      // What a person wants forgotten is not written again.
+      forgot.forEach((id) => Object.assign(this.#kept.get(id) ?? {}, { record: undefined }));
+      const kept = this.#kept.get(id);
+      if (kept) {
+        hold(Number(kept.ref), isHeld);
+      }
+    });
   }
 
   /** Whether it has to hear how uploads end. */
@@ -51,13 +58,21 @@ export class Journal {
     return this.#kept.size > 0;
   }
 
-  /** Takes note of how much of a file is stored, to be told by the next page. */
-  note({ fileId, stored }) {
+  /** Takes note of how far a file is, to be told by other pages and the next. */
+  note({ fileId, stored, stage }) {
     const kept = this.#kept.get(this.#ids.get(String(fileId)));
-    if (kept?.record && stored > kept.record.stored && Date.now() - kept.noted > NOTE_MS) {
+    const { record, noted } = kept ?? {};
+    const paused = stage === 'paused';
+    const isNews = record && Boolean(record.paused) !== paused;
+    if (isNews || (record && stored > record.stored && Date.now() - noted > NOTE_MS)) {
       kept.noted = Date.now();
-      kept.record.stored = stored;
-      put(kept.record).then((isWritten) => (kept.isWritten ||= isWritten));
+      Object.assign(record, { stored: Math.max(stored, record.stored), paused });
+      put(record).then((isWritten) => {
+        kept.isWritten ||= isWritten;
+        if (isNews) {
+          say({ changed: true });
+        }
+      });
     }
   }
 
@@ -99,10 +114,13 @@ export class Journal {
       [all, busy] = await this.#look(place);
     }
     return all.map((record) => {
-      const { id, name, size, type, lastModified, path, stored, begun, handle } = record;
-      const elsewhere = busy.has(id);
-      const open = !elsewhere && handle && ((options) => this.#open(record, options));
-      return { name, size, type, lastModified, path, stored, begun, elsewhere, ...(open && { open }) };
+      const { id, name, size, type, lastModified, path, stored, begun, paused, handle } = record;
+      const told = { name, size, type, lastModified, path, stored, begun };
+      if (busy.has(id)) {
+        const hold = (isHeld) => () => say({ hold: id, isHeld });
+        return { ...told, elsewhere: true, paused, pause: hold(true), resume: hold(false) };
+      }
+      return { ...told, elsewhere: false, ...(handle && { open: (options) => this.#open(record, options) }) };
     });
   }
 
@@ -127,9 +145,9 @@ export class Journal {
     return file;
   }
 
-  /** Remembers nothing any more of this backend's uploads, and has those freed that nobody goes on with. */
-  async forget(place, ask) {
-    const ours = (await records()).filter((record) => record.place === place);
+  /** Remembers nothing any more of this backend's uploads, whatever their transform, and has those freed that nobody goes on with. */
+  async forget(backend, ask) {
+    const ours = (await records()).filter(({ place }) => place === backend || place.startsWith(`${backend}\n`));
     const forgot = ours.map(({ id }) => id);
     const busy = await held(forgot);
     const free = forgot.filter((id) => !busy.has(id) && !this.#kept.has(id));
@@ -188,6 +206,7 @@ export class Journal {
         this.#kept.set(id, { record, release, ref: file.ref, chunks, noted: 0, isWritten: true });
         this.#ids.set(file.ref, id);
         delete record.canceled;
+        record.paused = false;
         say({ changed: true });
         const { provider, method, key, partSize, limits, checksum, expiresAt } = record;
         return { ref: file.ref, id, provider, method, key, partSize, limits, checksum, expiresAt, begun: true };
@@ -213,12 +232,13 @@ export class Journal {
 
   /** A single request is sent again as a whole: there is nothing to remember of it. */
   async #keep(place, file, upload) {
-    if (!upload || upload.problem || upload.method !== 'multipart') {
+    // Nor of a stream, which has no size: its bytes are there once.
+    if (!upload || upload.problem || upload.method !== 'multipart' || file.size == null) {
       return;
     }
     const { id, provider, method, key, partSize, limits, checksum, expiresAt } = upload;
     const { ref, name, size, type, lastModified, path } = file;
-    const record = { id, place, traits: traits(file, place), begun: Date.now(), stored: 0 };
+    const record = { id, place, traits: traits(file, place), begun: Date.now(), stored: 0, paused: false };
     Object.assign(record, { name, size, type, lastModified, path }, { provider, method, key, partSize, limits, checksum, expiresAt });
     const kept = { record, ref, chunks: [], noted: 0, release() {} };
     this.#kept.set(id, kept);

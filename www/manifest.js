@@ -65,6 +65,9 @@ function created(entries, file, now) {
 
 /** Why the entry is not for a file of `size` bytes now. */
 function objection({ upload, largest }, size, now) {
+  if (size == null) {
+    return problem(422, 'bad-file', 'This page may upload only files whose size is known here.');
+  }
   if (size > largest) {
     return problem(413, 'too-large', `This page may upload at most ${largest} bytes here.`);
   }

@@ -60,29 +60,70 @@ function placeOf({ backend, endpoint }) {
   }
 }
 
-/** The options that the wasm reads, and the function that asks the backend for it. */
+/** A whole number, if it is set. */
+const isWhole = (value, least, most) => value == null || (Number.isInteger(value) && value >= least && value <= most);
+
+/** An array of nothing but files. */
+export function filesOf(list) {
+  const files = Array.from(list);
+  const odd = files.findIndex((file) => !(file instanceof File));
+  if (odd >= 0) {
+    throw bad(`item ${odd} of the list is not a File`);
+  }
+  return files;
+}
+
+/** What an app makes of a part's bytes, as a function that begins only when they are needed. Their number is signed, and stays. */
+function changing(transform) {
+  // A bare function has both, too.
+  if (typeof transform !== 'object' || typeof transform.apply !== 'function' || !transform.name) {
+    throw bad('transform lacks its name, or the function apply');
+  }
+  return (bytes, file, start) => async () => {
+    const changed = await transform.apply(bytes, { file, start });
+    if (changed?.size !== bytes.size) {
+      throw new Error('windlass: a transform may not change how many bytes there are');
+    }
+    return changed;
+  };
+}
+
+/** Checks the options; what the wasm takes of them, with the functions that ask the backend and that change bytes at the end. */
 export function split(all, layers) {
   const { backend, doctor, endpoint, headers, storeOrigins, withCredentials, ...others } = all;
-  const { journal = true, leaveGuard = true, proof = 'object', wakeLock = true, ...options } = others;
+  const { journal = true, leaveGuard = true, proof = 'object', wakeLock = true, maxConcurrent, maxBytesPerSecond, transform, ...unknown } = others;
+  const [name] = Object.keys(unknown);
+  if (name !== undefined) {
+    throw bad(`there is no option ${name}: see UploadOptions`);
+  }
+  if (!isWhole(maxConcurrent, 1, 64)) {
+    throw bad('maxConcurrent is not a whole number from 1 to 64');
+  }
+  if (!isWhole(maxBytesPerSecond, 1, Infinity)) {
+    throw bad('maxBytesPerSecond is not a whole number above 0: leave it out for no limit, or pause');
+  }
   const origins = [storeOrigins ?? []].flat();
   const wrong = origins.find((origin) => !isOrigin(origin));
   if (wrong !== undefined) {
     throw bad(`storeOrigins: ${wrong} is no origin such as https://bucket.s3.amazonaws.com`);
   }
-  options.storeOrigins = origins.join(' ');
   if (!PROOFS.includes(proof)) {
     throw bad(`proof is none of ${PROOFS.join(', ')}`);
   }
+  const change = transform ? changing(transform) : undefined;
   const calls = { endpoint, headers, withCredentials };
   let ask = backend == null ? overHttp(calls) : byFunctions(backend, calls);
   Object.assign(layers, { ask, leaveGuard, wakeLock });
-  layers.place = placeOf(calls.endpoint ? calls : { backend });
+  layers.backend = placeOf(calls.endpoint ? calls : { backend });
+  // What is stored of a file by a transform is not of the same bytes.
+  layers.place = transform && layers.backend ? `${layers.backend}\n${transform.name}` : layers.backend;
   const remembers = journal && layers.place;
   if (remembers || layers.remembers) {
     // What is remembered has to hear of its end, whatever the option says by then.
     ask = through(layers.journal, remembers ? layers.place : undefined, ask);
   }
-  return [options, proof === 'off' && !layers.proves ? ask : through(layers.prover, proof, ask)];
+  ask = proof === 'off' && !layers.proves ? ask : through(layers.prover, proof, ask);
+  return [maxConcurrent ?? 16, maxBytesPerSecond ?? 0, origins.join(' '), ask, change];
 }
 
 /** Asks through a layer that takes note of the calls. Where it cannot be loaded, uploads go on without. */
@@ -107,6 +148,7 @@ function once(make) {
 export class Layers {
   /** The backend itself, and what tells it from others. */
   ask;
+  backend;
   place;
   leaveGuard;
   wakeLock;
@@ -116,10 +158,10 @@ export class Layers {
   #prover;
   #journal;
 
-  constructor(partOf, waits) {
-    Object.assign(this, { partOf, waits });
+  constructor({ partOf, has, waits, hold }) {
+    Object.assign(this, { has, waits });
     this.prover = once(async () => (this.#prover = new (await import('./prove.js')).Prover(partOf, this.#known)));
-    this.journal = once(async () => (this.#journal = new (await import('./journal.js')).Journal()));
+    this.journal = once(async () => (this.#journal = new (await import('./journal.js')).Journal(hold)));
   }
 
   get proves() {
@@ -136,7 +178,7 @@ export class Layers {
   }
 
   async forget() {
-    return this.place && (await this.journal()).forget(this.place, this.ask);
+    return this.backend && (await this.journal()).forget(this.backend, this.ask);
   }
 
   /** Whether the file can go on in another page. */
@@ -161,8 +203,6 @@ export class Layers {
   tell(detail) {
     if (detail?.stage) {
       this.#note(detail);
-    }
-    if (detail?.stored) {
       this.#journal?.note(detail);
     }
     return detail?.stage === 'done' ? { ...detail, proof: 'size-only', provenBy: 'store', ...this.#known.get(String(detail.fileId)) } : detail;

@@ -100,9 +100,10 @@ export class Prover {
   }
 
   async #make({ ref, stop }, number, algorithm, isForLater) {
+    // Of a stream nothing is left of a part that is stored.
     const [part, size] = this.#partOf(ref, number) ?? [];
     if (!part) {
-      throw Object.assign(new Error('windlass: no such part'), { code: 'gone' });
+      throw Object.assign(new Error('windlass: no such part'), { code: 'stream-broken' });
     }
     return hash(part, algorithm, { size, isForLater, signal: stop.signal });
   }
@@ -121,8 +122,8 @@ export class Prover {
     try {
       (await inTime(sums)).forEach((sum, at) => (asked.parts[at].checksum = sum));
       asked.parts.forEach(({ number }) => delete upload.told[number]);
-    } catch ({ code }) {
-      upload.failed = code ?? 'late';
+    } catch (error) {
+      upload.failed = error.code ?? 'late';
       // Nothing is signed for it; the answer tells why.
       asked.parts = [];
     }
@@ -132,8 +133,10 @@ export class Prover {
   #excuse(upload, entry) {
     const { failed } = upload;
     upload.failed = undefined;
-    if (failed === 'file-unreadable') {
+    if (failed === 'file-unreadable' || failed === 'stream-broken') {
       entry.problem = { status: 409, code: failed };
+    } else if (failed === 'transform-failed') {
+      entry.problem = { status: 503, code: failed };
     } else if (failed === 'bad-algorithm') {
       // It was promised checksums that cannot be made: it begins anew without.
       this.#cannot = true;

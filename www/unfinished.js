@@ -9,8 +9,10 @@ const WORDS = {
   short: 'Not finished.',
   busy: 'In another tab.',
   elsewhere: (share) => `${share} · in another tab`,
+  held: (share) => `${share} · paused in another tab`,
   open: 'Go on',
-  openLabel: (name) => `Go on with ${name}`,
+  pause: 'Pause',
+  of: (action, name) => `${action}: ${name}`,
   forget: 'Forget',
   label: 'Forget unfinished uploads',
   more: (count) => `and ${count} more`,
@@ -46,14 +48,26 @@ function percents(lang) {
 
 const keyOf = ({ name, size, begun }) => JSON.stringify([name, size, begun]);
 
+/** What can be done about an upload: a word and a function, if anything. */
+function action({ elsewhere, paused, pause, resume, open }, goOn) {
+  if (elsewhere) {
+    return paused ? [WORDS.open, resume] : [WORDS.pause, pause];
+  }
+  return open ? [WORDS.open, goOn] : [];
+}
+
 /** One upload's row, and the function that shows how far it is. */
-function row({ name, elsewhere, open }, percent, goOn) {
+function row(upload, percent, goOn) {
+  const { name, elsewhere } = upload;
+  let [word, act] = action(upload, goOn);
   const shown = name.replace(UNSAFE, '\ufffd');
   const fill = element('div', { className: 'wl-fill', part: 'fill' });
   const label = { className: 'wl-bar', part: 'bar', role: 'progressbar', 'aria-label': shown };
   const bar = element('div', { ...label, 'aria-valuemin': '0', 'aria-valuemax': '100' }, fill);
   const status = element('p', { className: 'wl-status', part: 'status' });
-  const actions = open ? [element('div', { className: 'wl-actions' }, button(WORDS.open, WORDS.openLabel(shown), goOn))] : [];
+  // The same one whatever it says, so that whoever has just used it by the keyboard is still on it.
+  const only = word && button(word, WORDS.of(word, shown), () => act());
+  const actions = word ? [element('div', { className: 'wl-actions' }, only)] : [];
   const made = element(
     'li',
     { className: 'wl-row', part: 'row', 'data-phase': elsewhere ? 'elsewhere' : 'unfinished' },
@@ -62,13 +76,19 @@ function row({ name, elsewhere, open }, percent, goOn) {
     status,
     ...actions,
   );
-  const update = ({ size, stored }) => {
+  const update = (upload) => {
+    const { size, stored, paused } = upload;
+    [word, act] = action(upload, goOn);
+    if (only && only.textContent !== word) {
+      only.textContent = word;
+      only.setAttribute('aria-label', WORDS.of(word, shown));
+    }
     const share = size > 0 ? Math.floor((stored / size) * 100) : 0;
     // By property: a style attribute would be blocked by a strict Content-Security-Policy.
     fill.style.inlineSize = `${share}%`;
     bar.setAttribute('aria-valuenow', share);
     const text = percent.format(share / 100);
-    status.textContent = elsewhere ? WORDS.elsewhere(text) : text;
+    status.textContent = elsewhere ? WORDS[paused ? 'held' : 'elsewhere'](text) : text;
   };
   return { made, update };
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::protocol::{Problem, Route, problem_code};
+use crate::text::scrub;
 
 /// Why a file did not become an object.
 ///
@@ -118,6 +119,12 @@ kinds! {
     /// The file was changed, moved or deleted, or its disk is gone.
     FileUnreadable = "file-unreadable",
         "The file was changed, moved or deleted while it was being uploaded. Choose it again.";
+    /// A stream failed, or bytes that it gave long ago would have to be sent again.
+    StreamBroken = "stream-broken",
+        "What was being uploaded broke off. Start it again.";
+    /// An app's transform threw, or made another number of bytes.
+    TransformFailed = "transform-failed",
+        "This page could not prepare the file. Try again; if it stays so, please tell the site's owner.";
     /// The store does not know the upload any more.
     UploadGone = "upload-gone",
         "The storage no longer knows this upload. Try again to start it anew.";
@@ -159,6 +166,8 @@ impl Error {
             }
             // Not the backend's words: those of whoever made checksums for this call.
             _ if problem.code == Kind::FileUnreadable.code() => (Kind::FileUnreadable, Status::Permanent),
+            _ if problem.code == Kind::StreamBroken.code() => (Kind::StreamBroken, Status::Permanent),
+            503 if problem.code == Kind::TransformFailed.code() => (Kind::TransformFailed, Status::Temporary),
             _ if problem.code == problem_code::BAD_PARTS => (Kind::PartsRefused, Status::Permanent),
             409 if problem.code == problem_code::SIZE_MISMATCH => (Kind::SizeMismatch, Status::Permanent),
             413 => (Kind::TooLarge, Status::Permanent),
@@ -201,44 +210,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// Makes foreign text fit to be shown: one line, at most 200 characters, no link and nothing that reorders text.
-pub fn scrub(text: &str) -> String {
-    let mut shown = String::new();
-    for word in text.split(is_space).filter(|word| !word.is_empty()) {
-        if !shown.is_empty() {
-            shown.push(' ');
-        }
-        if ["://", "X-Amz-", "X-Goog-", "sig="].iter().any(|mark| contains(word, mark)) {
-            shown.push_str("[link]");
-        } else {
-            shown.extend(word.chars().filter(|c| !c.is_control() && !is_bidi_control(*c)));
-        }
-    }
-    match shown.char_indices().nth(200) {
-        Some((end, _)) => {
-            shown.truncate(end);
-            shown.push('…');
-            shown
-        }
-        None => shown,
-    }
-}
-
-/// White space, line ends among it. Not the whole table of Unicode: it would be paid in the wasm.
-const fn is_space(c: char) -> bool {
-    c.is_ascii_whitespace() || matches!(c, '\u{a0}' | '\u{2028}' | '\u{2029}')
-}
-
-/// As `str::contains`, without its searcher, which would be a hundredth of the whole wasm.
-fn contains(text: &str, part: &str) -> bool {
-    text.as_bytes().windows(part.len()).any(|at| at == part.as_bytes())
-}
-
-/// Characters that change the direction of the text around them (Unicode `Bidi_Control`).
-pub const fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
 
 #[cfg(test)]
 mod tests {

@@ -15,3 +15,4 @@ pub mod protocol;
 pub mod provider;
 pub mod retry;
 pub mod signing;
+pub mod text;

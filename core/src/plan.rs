@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use crate::protocol::Limits;
 
-const MIB: u64 = 1024 * 1024;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
 
 /// The largest part, in bytes, on a line that nobody has measured yet.
 pub const USUAL_LARGEST: u64 = 32 * MIB;
@@ -16,14 +17,25 @@ const SMALLEST: u64 = 5 * MIB;
 /// A file of middling size is cut into about this many parts: enough to fill the slots twice.
 const WANTED_PARTS: u64 = 12;
 
+/// A stream is cut as if it had this many bytes: it is shorter, or ends where the store takes no more parts.
+pub const STREAM_SIZE: u64 = 64 * 1024 * MIB;
+
+/// A part of a stream has this many bytes at most, if the limits allow it: each is held in memory until it is stored.
+pub const STREAM_LARGEST: u64 = 8 * MIB;
+
 /// Every byte of a file in exactly one part; all parts but the last have the same size.
 ///
-/// Equal parts because some stores (Cloudflare R2) refuse anything else.
+/// Equal parts because some stores (Cloudflare R2) refuse anything else. A stream's plan grows, and has no last part until
+/// the stream is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     size: u64,
     part_size: u64,
     count: u32,
+    /// Bytes at most that may be cut so.
+    longest: u64,
+    /// More bytes may come.
+    is_open: bool,
 }
 
 /// Why a file cannot be cut as asked.
@@ -50,7 +62,7 @@ impl fmt::Display for PlanError {
 impl Plan {
     /// One part that is the whole file, for an upload in a single request.
     pub const fn single(size: u64) -> Self {
-        Self { size, part_size: size, count: 1 }
+        Self { size, part_size: size, count: 1, longest: size, is_open: false }
     }
 
     /// Cuts `size` bytes into parts of `part_size` bytes.
@@ -65,9 +77,36 @@ impl Plan {
         }
         let count = size.div_ceil(part_size).max(1);
         match u32::try_from(count) {
-            Ok(count) if count <= limits.max_parts => Ok(Self { size, part_size, count }),
+            Ok(count) if count <= limits.max_parts => {
+                let longest = part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size);
+                Ok(Self { size, part_size, count, longest, is_open: false })
+            }
             _ => Err(PlanError::PartSize(part_size)),
         }
+    }
+
+    /// Cuts what there is yet of a stream, `size` bytes, into parts of `part_size`.
+    pub fn open(size: u64, part_size: u64, limits: &Limits) -> Result<Self, PlanError> {
+        // A part that is not the last one has to be of a size that the store takes.
+        let longest = part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size);
+        let mut plan = Self::multipart(longest, part_size, limits)?;
+        plan.grow(size, true).then_some(plan).ok_or(PlanError::FileTooLarge(longest))
+    }
+
+    /// A stream has `size` bytes by now, and is open for more or not. Tells whether so many are taken.
+    pub fn grow(&mut self, size: u64, is_open: bool) -> bool {
+        self.size = size.min(self.longest);
+        self.is_open = is_open;
+        let whole = self.size / self.part_size.max(1);
+        let count = if is_open { whole } else { self.size.div_ceil(self.part_size.max(1)).max(1) };
+        // No more than the limits allow, since it is no longer.
+        self.count = u32::try_from(count).unwrap_or(u32::MAX);
+        size <= self.longest
+    }
+
+    /// Whether more bytes may come.
+    pub const fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Bytes of the whole file.
@@ -102,7 +141,7 @@ impl Plan {
 
 /// A good part size for a file of `size` bytes where nobody asked for one, in bytes.
 ///
-/// A whole number of MiB where `largest` leaves room for it, within the limits: the smallest that gives a middling file
+/// A whole number of MiB where `largest` leaves room for it, else of KiB, within the limits: the smallest that gives a middling file
 /// enough parts to fill the line, never more than `largest` bytes unless the number of parts or the store forces it.
 pub fn choose_part_size(size: u64, largest: u64, limits: &Limits) -> Result<u64, PlanError> {
     if limits.max_parts == 0 || limits.max_part_size == 0 || limits.min_part_size > limits.max_part_size {
@@ -116,7 +155,15 @@ pub fn choose_part_size(size: u64, largest: u64, limits: &Limits) -> Result<u64,
     let wanted = forced.max(liked).max(limits.min_part_size).max(1);
     let rounded = wanted.div_ceil(MIB) * MIB;
     let fits = rounded <= limits.max_part_size && (rounded <= largest || wanted > largest);
-    let part_size = if fits { rounded } else { wanted };
+    // Ciphers work by blocks: parts begin with one.
+    let down = wanted / KIB * KIB;
+    let part_size = if fits {
+        rounded
+    } else if down >= forced.max(limits.min_part_size).max(1) {
+        down
+    } else {
+        wanted
+    };
     if part_size > limits.max_part_size {
         return Err(PlanError::FileTooLarge(limits.max_part_size.saturating_mul(limits.max_parts.into())));
     }
@@ -170,6 +217,7 @@ mod tests {
         let azure = Limits { min_part_size: 1, ..S3 };
         assert_eq!(choose_part_size(50 * MIB, 32 * MIB, &azure), Ok(5 * MIB));
         assert_eq!(choose_part_size(50 * MIB, MIB + MIB / 2, &azure), Ok(MIB + MIB / 2));
+        assert_eq!(choose_part_size(50 * MIB, MIB + MIB / 2 + 77, &azure), Ok(MIB + MIB / 2));
     }
 
     #[test]
@@ -190,6 +238,29 @@ mod tests {
         assert_eq!(Plan::multipart(u64::MAX, 5 * MIB, &S3), Err(PlanError::FileTooLarge(S3.max_size)));
         let none = Limits { max_parts: 0, ..S3 };
         assert_eq!(choose_part_size(1, USUAL_LARGEST, &none), Err(PlanError::Limits));
+    }
+
+    #[test]
+    fn a_stream_has_whole_parts_until_it_ends() {
+        let mut plan = Plan::open(0, 8 * MIB, &S3).unwrap();
+        assert_eq!((plan.count(), plan.is_open()), (0, true));
+        for (size, is_open, count) in [
+            (8 * MIB - 1, true, 0),
+            (8 * MIB, true, 1),
+            (20 * MIB, true, 2),
+            (20 * MIB, false, 3),
+            (16 * MIB, false, 2),
+        ] {
+            assert!(plan.grow(size, is_open));
+            assert_eq!(plan.count(), count, "{size}");
+        }
+        assert!(
+            plan.grow(80_000 * MIB, true) && !plan.grow(80_008 * MIB, true) && !plan.grow(u64::MAX, false)
+        );
+        assert_eq!(plan.count(), 10_000);
+        assert_eq!(Plan::open(0, MIB, &S3), Err(PlanError::PartSize(MIB)));
+        let part = choose_part_size(STREAM_SIZE, STREAM_LARGEST, &S3).unwrap();
+        assert_eq!(part, 8 * MIB);
     }
 
     proptest! {

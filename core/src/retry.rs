@@ -10,6 +10,8 @@
 //! | 404 (`NoSuchUpload`, `ContainerNotFound`), 410 | permanent | the upload starts anew by itself, once |
 //! | 413 | permanent | where the cut is ours and can be smaller, the file starts anew in parts of half the size; else it fails |
 //! | 507 | permanent | the file fails: the store is full |
+//! | bytes of a stream that were stored and let go of | permanent | the file fails |
+//! | bytes that an app's transform could not make | temporary | the file is looked at, and the part is made again; four times in a row it is exhausted |
 //! | a grant that the browser does not send: its URL or headers, or `http:` in an `https:` page | permanent | the file fails |
 //! | anything else | permanent | the file fails |
 //!
@@ -33,6 +35,9 @@ use crate::protocol::{Problem, Provider, Route};
 
 /// Tries of one part, or of one kind of call in a row, before it counts as exhausted.
 pub const MAX_TRIES: u32 = 10;
+
+/// Tries of what an app's transform could not make.
+pub const UNMADE_TRIES: u32 = 4;
 
 /// Refusals in a row by the store, each answered with a fresh grant, before its no is final.
 pub const MAX_REFUSALS: u32 = 3;
@@ -98,6 +103,10 @@ pub enum PutFailure {
     Incomplete(Option<String>),
     /// The grant cannot be made into a request: a URL or header the browser does not take.
     Unsendable,
+    /// The bytes are not there any more: a stream's, which were stored once.
+    Unreadable,
+    /// What an app makes of the bytes could not be made.
+    Unmade,
     /// The grant's URL is `http:` and the page `https:`, between which browsers stand.
     Insecure,
     /// The store said no.
@@ -141,6 +150,8 @@ impl PutFailure {
             Self::NoAnswer | Self::Aborted | Self::Stalled | Self::Incomplete(_) => {
                 (Remedy::Resend, Kind::Network, Status::Temporary)
             }
+            Self::Unmade => (Remedy::Resend, Kind::TransformFailed, Status::Temporary),
+            Self::Unreadable => (Remedy::Fail, Kind::StreamBroken, Status::Permanent),
             Self::Unsendable | Self::Insecure => (Remedy::Fail, Kind::BadAnswer, Status::Permanent),
             Self::Refused { status, .. } => judge_refusal(*status, code),
         };

@@ -31,9 +31,12 @@ pub(crate) struct Upload {
     /// The store's own id of a multipart upload; `None` for an upload in a single request.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub(crate) store_id: Option<String>,
-    /// Bytes of the file.
+    /// Bytes of the file; of a stream the most that it may have.
     #[serde(rename = "s")]
     pub(crate) size: u64,
+    /// Whether nobody knew how long the file would be.
+    #[serde(rename = "z", default, skip_serializing_if = "is_false")]
+    pub(crate) is_stream: bool,
     /// The MIME type that the object gets; may be empty.
     #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
     pub(crate) content_type: String,
@@ -55,6 +58,12 @@ pub(crate) struct Upload {
     /// Its checksums, if it has any; ids from before there were some say nothing of them.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none", with = "letter")]
     pub(crate) checksums: Option<Checksums>,
+}
+
+// As serde wants it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_false(is: &bool) -> bool {
+    !*is
 }
 
 /// One letter is enough for the checksums: a capital where parts need them.

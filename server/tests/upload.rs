@@ -43,6 +43,27 @@ async fn big_files_go_up_in_parts() {
 }
 
 #[tokio::test]
+async fn a_file_of_unknown_size_goes_up_in_parts_and_tells_its_size_at_the_end() {
+    let stand = stand().await;
+    let size = 11 * MIB;
+    let content = bytes(size);
+    let upload = stand.create(NewFile { size: None, ..file("a.webm", 0) }).await;
+    assert_eq!((upload.method, upload.parts.len()), (Some(Method::Multipart), 0));
+    let plan = plan(&upload, size);
+    let etags = stand.put_parts(id(&upload), &plan, &content).await;
+    for (wrong, code) in [(size - 1, "bad-parts"), (u64::MAX >> 11, "too-large")] {
+        let problem = stand.complete(id(&upload), wrong, &tagged(&etags)).await.problem.unwrap();
+        assert_eq!(problem.code, code, "{}", problem.detail);
+    }
+    for _ in 0..2 {
+        let object = stand.complete(id(&upload), size, &tagged(&etags)).await;
+        assert_eq!((object.size, object.problem), (Some(size), None));
+        assert_eq!(fs::read(stand.object(&object.key.unwrap())).unwrap(), content);
+    }
+    assert_eq!(stand.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_batch_starts_many_files() {
     let stand = stand().await;
     let files: Vec<_> = (0..40).map(|n| file(&format!("{n}.bin"), n * MIB)).collect();

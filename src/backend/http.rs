@@ -68,10 +68,10 @@ impl Http {
 
 /// The whole answer, or nothing where the connection broke or a function threw.
 async fn read(promise: Promise) -> Option<(Response, String)> {
-    let response = JsFuture::from(promise).await.ok()?;
-    let response = Response::from(response.unchecked_into::<web_sys::Response>());
-    let text = response.text().await.ok()?;
-    Some((response, text))
+    let response: web_sys::Response = JsFuture::from(promise).await.ok()?.unchecked_into();
+    // Not by gloo: what it makes of an error would be told to nobody.
+    let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
+    Some((Response::from(response), text))
 }
 
 /// Ends its request when it is dropped: a future of the browser's goes on, and a call that hangs would keep a connection

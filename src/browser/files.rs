@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use js_sys::Function;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, File};
@@ -9,6 +10,29 @@ use web_sys::{Blob, File};
 /// The bytes of `range`, without reading them.
 pub fn slice(file: &File, range: &Range<u64>) -> Result<Blob, JsValue> {
     file.slice_with_f64_and_f64(range.start as f64, range.end as f64)
+}
+
+/// A file, and what the app makes of its bytes before they are sent, if it does: what it did when the file was added.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file, or what reads like one.
+    pub file: File,
+    /// Called with bytes, the file, and where they begin; returns the function that promises others. Reads nothing itself.
+    pub transform: Option<Function>,
+}
+
+impl Source {
+    /// What is to be sent for `range`, without reading it: its bytes as a `Blob`, or with a transform the function that
+    /// promises one.
+    pub fn part(&self, range: &Range<u64>) -> Result<JsValue, JsValue> {
+        let bytes = slice(&self.file, range)?;
+        match &self.transform {
+            Some(transform) => {
+                transform.call3(&JsValue::NULL, &bytes, &self.file, &(range.start as f64).into())
+            }
+            None => Ok(bytes.into()),
+        }
+    }
 }
 
 /// Whether the file is still there as it was chosen: its first and last byte can be read, and it has its size.

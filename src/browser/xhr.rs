@@ -9,6 +9,7 @@ use web_sys::{Blob, FormData, ProgressEvent, XmlHttpRequest};
 use windlass_core::machine::Stored;
 use windlass_core::protocol::{Grant, GrantMethod};
 use windlass_core::retry::PutFailure;
+use windlass_core::text;
 
 use super::clock;
 
@@ -132,8 +133,8 @@ fn outcome(xhr: &XmlHttpRequest, event: &str, silent: PutFailure) -> Result<Stor
 /// A header, if CORS lets us see it. Asking for a hidden one by name would write an error to the console.
 fn header(xhr: &XmlHttpRequest, name: &str) -> Option<String> {
     let all = xhr.get_all_response_headers().ok()?;
-    let mut lines = all.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .find(|(key, _)| key.trim_ascii().eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim_ascii().to_owned())
+    let mut lines = text::split(&all, |c| c == '\n');
+    // Names come in lower case (XMLHttpRequest, "The getAllResponseHeaders() method").
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.map(|value| value.trim_ascii().to_owned())
 }

@@ -1,12 +1,13 @@
 //! What the custom element calls: it cannot be written in Rust, since wasm-bindgen cannot extend `HTMLElement`.
 
 use js_sys::{Array, Function};
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use web_sys::{HtmlElement, ShadowRoot};
+use web_sys::ShadowRoot;
 use windlass_core::machine::{FileId, Stage};
 
 use super::events::events;
-use super::options::{Options, files};
+use super::options::{config, files};
 use crate::backend::http::Http;
 use crate::driver::Driver;
 use crate::ui::{self, Widget};
@@ -21,42 +22,62 @@ pub struct Mounted {
 
 #[wasm_bindgen]
 impl Mounted {
-    /// Shows the widget in `shadow`, the shadow root of `host`; `emit` is called with the name and the detail of
-    /// every event, `ask` asks the backend: see [`Http`].
+    /// Shows the widget in a shadow root; `emit` is called with the name and the detail of
+    /// every event, `ask` asks the backend: see [`Http`]. The options are as `www/options.js` gives them.
     #[wasm_bindgen(constructor)]
     pub fn new(
-        host: &HtmlElement,
         shadow: &ShadowRoot,
-        options: &JsValue,
         emit: Function,
+        max_concurrent: u32,
+        max_bytes_per_second: f64,
+        store_origins: String,
         ask: Function,
-    ) -> Result<Self, js_sys::Error> {
-        let driver = Driver::new(Http { ask }, Options::read(options)?.config());
+        transform: Option<Function>,
+    ) -> Self {
+        let config = config(max_concurrent, max_bytes_per_second, store_origins);
+        let driver = Driver::new(Http { ask }, config, transform);
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
                 let _ = emit.call2(&JsValue::NULL, &name.into(), detail);
             });
         });
-        let widget = ui::mount(host, shadow, driver.clone());
-        Ok(Self { driver, widget })
+        let widget = ui::mount(shadow.host().unchecked_ref(), shadow, driver.clone());
+        Self { driver, widget }
     }
 
     /// Starts to upload the files of an array, as if the person had chosen them.
-    pub fn add(&self, list: &Array) -> Result<Vec<u32>, js_sys::Error> {
-        Ok(self.driver.add(files(list)?).into_iter().map(|file| file.0).collect())
+    pub fn add(&self, list: &Array) -> Vec<u32> {
+        self.driver.add(files(list), false).into_iter().map(|file| file.0).collect()
     }
 
     /// A part's bytes as a `Blob`, and how many there should be; or `undefined`.
     pub fn part(&self, file: u32, number: u32) -> Option<Array> {
-        let (bytes, size) = self.driver.part(FileId(file), number)?;
-        Some(Array::of2(&bytes, &JsValue::from_f64(size as f64)))
+        super::part(&self.driver, FileId(file), number)
     }
 
     /// Changes the options from now on.
-    pub fn configure(&self, options: &JsValue, ask: Function) -> Result<(), js_sys::Error> {
-        self.driver.configure(Http { ask }, Options::read(options)?.config());
-        Ok(())
+    pub fn configure(
+        &self,
+        max_concurrent: u32,
+        max_bytes_per_second: f64,
+        store_origins: String,
+        ask: Function,
+        transform: Option<Function>,
+    ) {
+        let config = config(max_concurrent, max_bytes_per_second, store_origins);
+        self.driver.configure(Http { ask }, config, transform);
+    }
+
+    /// Whether there is such a file.
+    pub fn has(&self, file: u32) -> bool {
+        self.driver.view(FileId(file)).is_some()
+    }
+
+    /// Holds a file back, or lets it go on.
+    pub fn hold(&self, file: u32, is_held: bool) {
+        let act = if is_held { Driver::pause } else { Driver::resume };
+        act(&self.driver, Some(FileId(file)));
     }
 
     /// Takes the widget out of the page. Uploads that are not finished are given up, and what the store holds of them is

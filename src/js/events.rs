@@ -33,13 +33,14 @@ pub(super) fn detail(view: &View) -> JsValue {
     let mut object = Object::default();
     object.number("fileId", view.file.0.into());
     object.text("name", &view.name);
-    object.number("size", view.size);
+    object.number_or_null("size", (!view.is_open).then_some(view.size));
     object.text("stage", view.stage.as_str());
     object.number("loaded", view.loaded);
     object.number("stored", view.stored);
     object.put("speed", view.speed.map_or(Json::Null, Json::Number));
     object.put("secondsLeft", view.seconds_left.map_or(Json::Null, Json::Number));
     object.text_or_null("key", view.key.as_deref());
+    object.put("restarted", Json::Bool(view.restarted));
     if let Some(stored) = &view.object {
         object.text_or_null("etag", stored.etag.as_deref());
         object.text_or_null("url", stored.url.as_deref());

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use windlass_core::machine::FileId;
 
 use super::events::{detail, events};
-use super::options::{Options, files};
+use super::options::{config, files};
 use crate::backend::http::Http;
 use crate::driver::Driver;
 
@@ -18,23 +18,37 @@ pub struct Uploader {
 
 #[wasm_bindgen]
 impl Uploader {
-    /// Takes the options object, a function that is called with the name and the detail of every event, and one that asks
-    /// the backend: see [`Http`].
+    /// Takes a function that is called with the name and the detail of every event, options as `www/options.js` gives
+    /// them, and a function that asks the backend: see [`Http`].
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &JsValue, emit: Function, ask: Function) -> Result<Self, js_sys::Error> {
-        let driver = Driver::new(Http { ask }, Options::read(options)?.config());
+    pub fn new(
+        emit: Function,
+        max_concurrent: u32,
+        max_bytes_per_second: f64,
+        store_origins: String,
+        ask: Function,
+        transform: Option<Function>,
+    ) -> Self {
+        let config = config(max_concurrent, max_bytes_per_second, store_origins);
+        let driver = Driver::new(Http { ask }, config, transform);
         driver.listen(move |update| {
             events(update, |name, detail| {
                 // What a listener throws is its own affair; the browser reports it.
                 let _ = emit.call2(&JsValue::NULL, &name.into(), detail);
             });
         });
-        Ok(Self { driver })
+        Self { driver }
     }
 
-    /// Starts to upload the files of an array; their ids in the same order.
-    pub fn add(&self, list: &Array) -> Result<Vec<u32>, js_sys::Error> {
-        Ok(self.driver.add(files(list)?).into_iter().map(|file| file.0).collect())
+    /// Starts to upload the files of an array, or what reads like files while their bytes come (`www/stream.js`); their ids in
+    /// the same order.
+    pub fn add(&self, list: &Array, are_streams: bool) -> Vec<u32> {
+        self.driver.add(files(list), are_streams).into_iter().map(|file| file.0).collect()
+    }
+
+    /// A stream has so many bytes by now, or with `undefined` broke off; whether it may give more.
+    pub fn grow(&self, file: u32, size: Option<f64>, is_open: bool) {
+        self.driver.grow(FileId(file), size.map(|size| size as u64), is_open);
     }
 
     /// Gives a file up and has the store freed of it.
@@ -87,15 +101,21 @@ impl Uploader {
         self.driver.views().iter().map(detail).collect()
     }
 
-    /// A part's bytes as a `Blob`, and how many there should be; or `undefined`.
+    /// What is sent as a part, as a `Blob` or the function that promises one, or `undefined` if its bytes are gone, and how many there should be; or `undefined`.
     pub fn part(&self, file: u32, number: u32) -> Option<Array> {
-        let (bytes, size) = self.driver.part(FileId(file), number)?;
-        Some(Array::of2(&bytes, &JsValue::from_f64(size as f64)))
+        super::part(&self.driver, FileId(file), number)
     }
 
     /// Changes the options from now on.
-    pub fn configure(&self, options: &JsValue, ask: Function) -> Result<(), js_sys::Error> {
-        self.driver.configure(Http { ask }, Options::read(options)?.config());
-        Ok(())
+    pub fn configure(
+        &self,
+        max_concurrent: u32,
+        max_bytes_per_second: f64,
+        store_origins: String,
+        ask: Function,
+        transform: Option<Function>,
+    ) {
+        let config = config(max_concurrent, max_bytes_per_second, store_origins);
+        self.driver.configure(Http { ask }, config, transform);
     }
 }

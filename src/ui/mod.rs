@@ -50,7 +50,7 @@ pub fn mount(host: &HtmlElement, shadow: &ShadowRoot, driver: Driver) -> Widget 
     let (no_rows, news) = (Flag::new(true), Text::default());
     let add = {
         let driver = driver.clone();
-        move |files| drop(driver.add(files))
+        move |files| drop(driver.add(files, false))
     };
     let root = {
         let (no_rows, news) = (no_rows.clone(), news.clone());

@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use web_sys::HtmlElement;
-use windlass_core::error::is_bidi_control;
 use windlass_core::machine::{FileId, Stage, View};
+use windlass_core::text::is_bidi_control;
 
 use super::words;
 use crate::driver::Driver;
@@ -31,6 +31,9 @@ struct Signals {
     percent: Text,
     fill: Text,
     status: Text,
+    hold: Text,
+    hold_label: Text,
+    no_hold: Flag,
     no_cancel: Flag,
     no_retry: Flag,
     no_remove: Flag,
@@ -52,6 +55,11 @@ impl Row {
         change(&self.signals.percent, (hundredths / 100).to_string());
         change(&self.signals.fill, format!("{}.{:02}%", hundredths / 100, hundredths % 100));
         let is_running = matches!(stage, Stage::Queued | Stage::Uploading | Stage::Paused);
+        // One button, so that whoever has just used it by the keyboard is still on it.
+        let hold = if stage == Stage::Paused { words::RESUME } else { words::PAUSE };
+        change(&self.signals.hold, hold.to_owned());
+        change(&self.signals.hold_label, words::label(hold, &shown_name(&view.name)));
+        change(&self.signals.no_hold, !is_running);
         change(&self.signals.no_cancel, !is_running);
         change(&self.signals.no_retry, !matches!(stage, Stage::Failed | Stage::Canceled));
         change(&self.signals.no_remove, is_running || stage == Stage::Completing);
@@ -87,6 +95,7 @@ fn row(signals: Signals, name: &str, file: FileId, driver: &Driver) -> impl Into
             </button>
         }
     };
+    let holder = driver.clone();
     view! {
         <li class="wl-row" part="row" data-file-id=file.to_string() data-phase=signals.phase>
             <bdi class="wl-name name" title=name.to_owned()>{name.to_owned()}</bdi>
@@ -104,12 +113,29 @@ fn row(signals: Signals, name: &str, file: FileId, driver: &Driver) -> impl Into
             </div>
             <p class="wl-status status" part="status">{signals.status}</p>
             <div class="wl-actions">
+                <button
+                    type="button"
+                    class="hold"
+                    part="button"
+                    hidden=signals.no_hold
+                    aria-label=signals.hold_label
+                    on:click=move |_| hold(&holder, file)
+                >
+                    {signals.hold}
+                </button>
                 {button("cancel", words::CANCEL, signals.no_cancel, Driver::cancel)}
                 {button("retry", words::RETRY, signals.no_retry, Driver::retry)}
                 {button("remove", words::REMOVE, signals.no_remove, Driver::remove)}
             </div>
         </li>
     }
+}
+
+/// Holds a file back, or lets it go on.
+fn hold(driver: &Driver, file: FileId) {
+    let is_held = driver.view(file).is_some_and(|view| view.stage == Stage::Paused);
+    let act = if is_held { Driver::resume } else { Driver::pause };
+    act(driver, Some(file));
 }
 
 /// Sets a signal, unless it has that value already: what is unchanged is not drawn again.

@@ -8,6 +8,8 @@ use super::format::Formats;
 pub(super) const DROP: &str = "Drop files here, or";
 pub(super) const CHOOSE: &str = "Choose files";
 pub(super) const LIST: &str = "Files";
+pub(super) const PAUSE: &str = "Pause";
+pub(super) const RESUME: &str = "Go on";
 pub(super) const CANCEL: &str = "Cancel";
 pub(super) const RETRY: &str = "Try again";
 pub(super) const REMOVE: &str = "Remove";
@@ -25,6 +27,9 @@ pub(super) fn status(view: &View, formats: &Formats) -> String {
         Stage::Queued => format!("{size} · waiting"),
         Stage::Uploading => {
             let mut line = vec![format!("{} of {size}", formats.bytes(view.loaded))];
+            if view.restarted {
+                line.push("started over".to_owned());
+            }
             if view.trouble.is_some() {
                 line.push(trouble(view.trouble).to_owned());
             } else if let Some(speed) = view.speed {

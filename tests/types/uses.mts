@@ -18,7 +18,13 @@ uploader.configure({ maxConcurrent: 2 });
 uploader.parts(ids[0]!).every((state) => state === 3);
 (await uploader.unfinished()).forEach(({ name, stored, size }) => `${name}: ${stored / size}`);
 await uploader.forget();
-uploader.files.map((file) => file.stored <= file.loaded);
+uploader.files.map((file) => file.stored <= file.loaded && !file.restarted);
+const streamed: number = await uploader.stream(new Blob(['x']).stream(), { name: 'x', type: 'text/plain' });
+await uploader.stream(await fetch('/x'));
+// @ts-expect-error: nobody knows how large a stream is
+uploader.get(streamed)!.size.toFixed();
+uploader.configure({ transform: { name: 'none', apply: (bytes, { file, start }) => (file.size > start ? bytes : new Blob()) } });
+(await uploader.unfinished()).filter(({ paused }) => paused).forEach(({ resume }) => resume?.());
 
 // @ts-expect-error: an endpoint is needed
 await Uploader.create({});

@@ -26,7 +26,7 @@ const FILES: [&str; 8] = [
     "package.json",
 ];
 /// The scripts among it.
-const SCRIPTS: [&str; 20] = [
+const SCRIPTS: [&str; 21] = [
     "awake.js",
     "backend.js",
     "companion.js",
@@ -46,6 +46,7 @@ const SCRIPTS: [&str; 20] = [
     "owner.js",
     "prove.js",
     "records.js",
+    "stream.js",
     "unfinished.js",
 ];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];

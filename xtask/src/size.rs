@@ -24,7 +24,7 @@ struct Bundle {
 }
 
 /// The limits are the promise, in units of 1000 bytes; what is left below them is for what is still to come.
-const BUNDLES: [Bundle; 10] = [
+const BUNDLES: [Bundle; 11] = [
     Bundle {
         name: "headless",
         scripts: &["index.js", "options.js"],
@@ -49,9 +49,10 @@ const BUNDLES: [Bundle; 10] = [
         name: "option journal",
         scripts: &["journal.js", "records.js", "owner.js", "handles.js"],
         artifact: None,
-        limit: 5_000,
+        limit: 5_200,
     },
     Bundle { name: "while files go up", scripts: &["awake.js"], artifact: None, limit: 1_000 },
+    Bundle { name: "streams", scripts: &["stream.js"], artifact: None, limit: 2_000 },
     Bundle { name: "widget's unfinished", scripts: &["unfinished.js"], artifact: None, limit: 2_000 },
     Bundle { name: "windlass/companion", scripts: &["companion.js"], artifact: None, limit: 3_000 },
     Bundle { name: "windlass/manifest", scripts: &["manifest.js"], artifact: None, limit: 3_000 },

@@ -253,8 +253,8 @@ impl Aim {
         match self {
             Self::Small => &[],
             // SHA-256 as a loop and not round by round: a sixth of the download less, for two thirds of the speed of what
-            // is used least.
-            Self::Fast => &["--cfg=sha2_backend_soft=\"compact\""],
+            // is used least. And a stack of what is needed, since each worker has one.
+            Self::Fast => &["--cfg=sha2_backend_soft=\"compact\"", "-Clink-arg=-zstack-size=65536"],
         }
     }
 
@@ -262,9 +262,17 @@ impl Aim {
     fn passes(self) -> &'static [&'static str] {
         match self {
             // Control flow taken apart and built anew, then the passes for size until nothing gets smaller. Nothing lives
-            // in the first KiB, which is the far end of the stack, so that an offset needs no addition of its own. A
-            // percent less in all.
-            Self::Small => &["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"],
+            // in the first KiB, which is the far end of the stack, so that an offset needs no addition of its own. Large
+            // functions stay apart even if they are called once, which packs better. A percent less in all.
+            Self::Small => &[
+                "--low-memory-unused",
+                "--flatten",
+                "--rereloop",
+                "-Oz",
+                "-Oz",
+                "--converge",
+                "--one-caller-inline-max-function-size=60",
+            ],
             Self::Fast => &["--low-memory-unused", "-O3"],
         }
     }

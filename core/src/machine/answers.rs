@@ -7,7 +7,7 @@ use super::outcomes::{accept, finished, granted};
 use super::upload::{MAX_LOSSES, Phase, Upload};
 use crate::error::{Error, Kind, Op, Status};
 use crate::protocol::{CompleteAnswer, CreateAnswer, ListAnswer, Route, SignAnswer};
-use crate::retry::{CallFailure, MAX_TRIES, backoff};
+use crate::retry::{CallFailure, MAX_TRIES, UNMADE_TRIES, backoff};
 
 /// Tries before the backend has ever answered: its address is more likely wrong than the line bad.
 const FIRST_TRIES: u32 = 4;
@@ -146,7 +146,7 @@ impl Machine {
             let largest = upload.largest_part.min(self.pace.part_size());
             let accepted = outcome.map_or_else(
                 || Err(missing(Route::Create)),
-                |outcome| accept(upload.info.size, outcome, largest, &self.config.store_origins),
+                |outcome| accept(&upload.info, outcome, largest, &self.config.store_origins),
             );
             match accepted {
                 Ok((mut remote, grants)) => {
@@ -268,6 +268,7 @@ impl Machine {
         upload.tries += 1;
         let most = match error.kind {
             Kind::BadAnswer => SENSELESS_TRIES,
+            Kind::TransformFailed => UNMADE_TRIES,
             _ if error.status == Status::Temporary => MAX_TRIES,
             _ => 1,
         };

@@ -128,6 +128,9 @@ impl Machine {
         let (mut sending, mut waiting) = (Vec::new(), 0);
         for upload in self.active.keys().filter_map(|file| uploads.get(file)) {
             let (Phase::Sending, Some(remote)) = (&upload.phase, &upload.remote) else { continue };
+            if upload.is_drained() {
+                continue;
+            }
             sending.push(upload.place.priority);
             waiting += usize::from(!remote.parts.todo.is_empty());
         }

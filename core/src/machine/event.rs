@@ -63,6 +63,15 @@ pub enum Event {
     Prioritize(FileId, i32),
     /// These files are to go before the others of their priority, in this order.
     Order(Vec<FileId>),
+    /// A stream has given more bytes, or ended.
+    Grow {
+        /// Which.
+        file: FileId,
+        /// Bytes so far; `None` where it broke off.
+        size: Option<u64>,
+        /// Whether more may come.
+        is_open: bool,
+    },
     /// From now on work like this.
     Configure(Config),
     /// What the browser says about its network. Its no is mostly true: then only answers count as failures, and silence
@@ -110,8 +119,12 @@ pub struct NewUpload {
     pub file: FileId,
     /// Its name as the person sees it.
     pub name: String,
-    /// Bytes.
+    /// Bytes; of a stream those so far.
     pub size: u64,
+    /// Whether its bytes are there only once, as they come: they cannot be read again after they are stored.
+    pub is_stream: bool,
+    /// Whether a stream may still give more bytes.
+    pub is_open: bool,
     /// The MIME type the browser gave, or an empty string.
     pub content_type: String,
     /// Milliseconds since the Unix epoch.

@@ -18,6 +18,7 @@ mod puts;
 mod queue;
 mod session;
 mod stored;
+mod stream;
 mod upload;
 mod view;
 
@@ -155,6 +156,7 @@ impl Machine {
             Event::Resume(file) => self.resume(file),
             Event::Prioritize(file, priority) => self.prioritize(file, priority),
             Event::Order(files) => self.order(&files),
+            Event::Grow { file, size, is_open } => self.grow(file, size, is_open),
             Event::Configure(config) => self.configure(now, config),
             Event::Network { online } => self.network(now, online),
             Event::Answered { call, answer } => self.answered(now, call, answer),
@@ -262,6 +264,8 @@ impl Machine {
                     self.go_on(file);
                 }
             }
+            // Its bytes came once.
+            _ if upload.info.is_stream => self.broke_off(file),
             _ => self.start_anew(file),
         }
     }

@@ -1,14 +1,15 @@
 //! Entries of the backend's answers: what each says, if it can be believed.
 
-use super::event::Object;
+use super::event::{NewUpload, Object};
 use super::parts::Parts;
 use super::session::{Session, UNIT};
 use super::upload::Remote;
 use crate::error::{Error, Kind, Op, Status};
 use crate::map::Map;
-use crate::plan::{Plan, choose_part_size};
+use crate::plan::{Plan, PlanError, STREAM_LARGEST, STREAM_SIZE, choose_part_size};
 use crate::protocol::{CompleteOutcome, CreateOutcome, Grant, GrantMethod, Method, Route, SignOutcome};
 use crate::signing::Grants;
+use crate::text;
 
 /// Grants by the numbers of their parts.
 type GrantMap = Map<u32, Grant>;
@@ -16,7 +17,7 @@ type GrantMap = Map<u32, Grant>;
 /// A `create` entry as an upload that can go on and its first grants, or why it cannot. Where the backend leaves the
 /// part size to us, parts are of at most `largest` bytes if the limits allow it. `origins` is `Config::store_origins`.
 pub(super) fn accept(
-    size: u64,
+    file: &NewUpload,
     outcome: CreateOutcome,
     largest: u64,
     origins: &str,
@@ -30,8 +31,22 @@ pub(super) fn accept(
     let key = outcome.key.ok_or_else(|| bad("key is missing"))?;
     let method = outcome.method.ok_or_else(|| bad("method is missing"))?;
     let limits = outcome.limits.unwrap_or_else(|| provider.limits());
-    let part_size = outcome.part_size.map_or_else(|| choose_part_size(size, largest, &limits), Ok);
+    let (size, is_open) = (file.size, file.is_open);
+    let (cut, largest) = if is_open {
+        (STREAM_SIZE.min(limits.max_size), largest.min(STREAM_LARGEST))
+    } else {
+        (size, largest)
+    };
+    let part_size = outcome.part_size.map_or_else(|| choose_part_size(cut, largest, &limits), Ok);
     let plan = match method {
+        Method::Multipart if is_open => {
+            let plan = part_size.and_then(|part_size| Plan::open(size, part_size, &limits));
+            if let Err(PlanError::FileTooLarge(_)) = plan {
+                return Err(Error::new(Kind::TooLarge, Status::Permanent, Op::Read));
+            }
+            plan
+        }
+        _ if is_open => return Err(bad("method takes no file of unknown size")),
         Method::Single => Ok(Plan::single(size)),
         Method::Multipart => part_size.and_then(|part_size| Plan::multipart(size, part_size, &limits)),
         Method::Resumable => {
@@ -41,7 +56,9 @@ pub(super) fn accept(
     let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
     let first =
         believable(Route::Create, method, outcome.parts, origins, &|number| plan.range(number).is_some())?;
-    let is_ours = (outcome.part_size.is_none() || outcome.begun) && method == Method::Multipart;
+    // What a stream has given may be gone when it would be cut anew.
+    let is_ours =
+        !file.is_stream && (outcome.part_size.is_none() || outcome.begun) && method == Method::Multipart;
     let smallest_part = if is_ours { limits.min_part_size } else { u64::MAX };
     let remote = Remote {
         id,
@@ -110,7 +127,7 @@ fn believable(
 /// `https://store.example@evil.example` out.
 fn is_at(url: &str, origins: &str) -> bool {
     let is_of = |origin| url.strip_prefix(origin).is_some_and(|path: &str| path.starts_with('/'));
-    origins.is_empty() || origins.split(' ').any(is_of)
+    origins.is_empty() || text::split(origins, |c| c == ' ').any(is_of)
 }
 
 fn bad_part(route: Route, number: u32, wrong: &str) -> Error {
@@ -143,6 +160,10 @@ mod tests {
     fn grant(number: u32) -> Grant {
         let url = SecretUrl::new("https://store.example/SECRET");
         Grant::put(number, url, Map::new(), 1)
+    }
+
+    fn file() -> NewUpload {
+        NewUpload { size: SIZE, ..NewUpload::default() }
     }
 
     fn created() -> CreateOutcome {
@@ -208,15 +229,19 @@ mod tests {
         for (edit, words) in rows {
             let mut outcome = created();
             edit(&mut outcome);
-            is_bad(accept(SIZE, outcome, 5 * MIB, ""), Route::Create, words);
+            is_bad(accept(&file(), outcome, 5 * MIB, ""), Route::Create, words);
         }
         for url in NO_URLS {
             let parts = vec![Grant { url: SecretUrl::new(url), ..grant(2) }];
             let outcome = CreateOutcome { parts, ..created() };
-            is_bad(accept(SIZE, outcome, 5 * MIB, ""), Route::Create, "parts: part 2 has a url that is none");
+            is_bad(
+                accept(&file(), outcome, 5 * MIB, ""),
+                Route::Create,
+                "parts: part 2 has a url that is none",
+            );
         }
         // In whatever order.
-        let (_, grants) = accept(SIZE, created(), 5 * MIB, ORIGINS).unwrap();
+        let (_, grants) = accept(&file(), created(), 5 * MIB, ORIGINS).unwrap();
         assert!(grants.keys().eq([&1, &3]));
     }
 
@@ -271,7 +296,7 @@ mod tests {
             let words = "parts: part 2 has a url of an origin that storeOrigins does not name";
             let parts = || vec![Grant { url: SecretUrl::new(url), ..grant(2) }];
             let outcome = CreateOutcome { parts: parts(), ..created() };
-            is_bad(accept(SIZE, outcome, 5 * MIB, ORIGINS), Route::Create, words);
+            is_bad(accept(&file(), outcome, 5 * MIB, ORIGINS), Route::Create, words);
             let outcome = SignOutcome { id: "id".into(), parts: parts(), problem: None };
             is_bad(granted(&[2], outcome, Method::Multipart, ORIGINS), Route::Sign, words);
         }

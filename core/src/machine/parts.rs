@@ -1,6 +1,6 @@
 //! The parts of one upload: what is to be sent, what waits, what is stored.
 
-use super::stored::StoredParts;
+use super::stored::{StoredParts, unquoted};
 use super::view::PartState;
 use crate::map::{Map, Set};
 use crate::plan::Plan;
@@ -47,7 +47,17 @@ impl Parts {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.stored.len() == self.plan.count() as usize
+        !self.plan.is_open() && self.stored.len() == self.plan.count() as usize
+    }
+
+    /// A stream has more bytes, and with them parts to be sent, or none any more. Tells whether the store takes so many.
+    pub(super) fn grow(&mut self, size: u64, is_open: bool) -> bool {
+        let known = self.plan.count();
+        let fits = self.plan.grow(size, is_open);
+        for number in known + 1..=self.plan.count() {
+            self.todo.insert(number, ());
+        }
+        fits
     }
 
     /// How many parts are stored.
@@ -134,10 +144,10 @@ impl Parts {
         for part in listed {
             if self.plan.range(part.number).is_some() && self.plan.part_len(part.number) == part.size {
                 let ours = known.etag(part.number);
-                // Another tag than the one we were told: whatever is there, it is not what we know of. Some stores leave
-                // the quotes out in a list.
-                let plain = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
-                if ours.is_some() && part.etag.is_some() && plain(&ours) != plain(&part.etag) {
+                // Another tag than the one we were told: whatever is there, it is not what we know of.
+                if let (Some(ours), Some(theirs)) = (&ours, &part.etag)
+                    && unquoted(ours) != unquoted(theirs)
+                {
                     continue;
                 }
                 self.is_stored(part.number, ours.or(part.etag).as_deref());

@@ -31,7 +31,12 @@ impl Machine {
     }
 
     pub(super) fn probe(&mut self, now: u64, file: FileId) {
-        if !self.probes.values().any(|probe| probe.file == file) {
+        // What a stream has given is where it was, or is stored.
+        if let Some(upload) = self.uploads.get_mut(&file).filter(|upload| upload.info.is_stream) {
+            if matches!(upload.phase, Phase::Checking) {
+                upload.phase = Phase::ToComplete;
+            }
+        } else if !self.probes.values().any(|probe| probe.file == file) {
             self.look(now, file, 1);
         }
     }

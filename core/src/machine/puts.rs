@@ -4,9 +4,10 @@ use super::Machine;
 use super::event::{Effect, FileId, PutId, Stored};
 use super::hedge::HEDGE_AGAIN_MS;
 use super::pace::{self, Complaint};
+use super::stored::unquoted;
 use super::upload::Phase;
 use crate::protocol::{GrantMethod, Method};
-use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, backoff};
+use crate::retry::{MAX_REFUSALS, MAX_TRIES, PutFailure, Remedy, UNMADE_TRIES, backoff};
 
 /// A part that moves no byte for so long is given up and sent again, in milliseconds: as long as the line needs for
 /// what may lie in buffers on the way, but no less and no more than this.
@@ -285,7 +286,8 @@ impl Machine {
         let trouble = remote.parts.failed(number, remedy == Remedy::Resign);
         // An answer shows that there is a network after all.
         let is_excused = self.is_offline && !matches!(failure, PutFailure::Refused { .. });
-        if trouble.refusals >= MAX_REFUSALS || (trouble.tries >= MAX_TRIES && !is_excused) {
+        let most = if matches!(failure, PutFailure::Unmade) { UNMADE_TRIES } else { MAX_TRIES };
+        if trouble.refusals >= MAX_REFUSALS || (trouble.tries >= most && !is_excused) {
             remedy = Remedy::Fail;
         }
         match remedy {
@@ -319,7 +321,7 @@ impl Machine {
             upload.trouble = Some(error.kind);
         }
         self.changed.insert(file, ());
-        if matches!(failure, PutFailure::NoAnswer) {
+        if matches!(failure, PutFailure::NoAnswer | PutFailure::Unmade) {
             self.probe(now, file);
         }
     }
@@ -383,5 +385,5 @@ const fn complaint(failure: &PutFailure) -> Option<Complaint> {
 }
 
 fn is_empty_body(stored: &Stored) -> bool {
-    stored.etag.as_deref().is_some_and(|etag| etag.trim_matches('"') == EMPTY_ETAG)
+    stored.etag.as_deref().is_some_and(|etag| unquoted(etag) == EMPTY_ETAG)
 }

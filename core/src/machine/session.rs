@@ -11,6 +11,7 @@ use super::upload::{MAX_LOSSES, Remote};
 use crate::error::{Error, Kind, Op, Status};
 use crate::protocol::{Grant, Method};
 use crate::retry::PutFailure;
+use crate::text;
 
 /// Every piece but the last is a multiple of so many bytes, and so is what the session has kept of one that broke off.
 pub(super) const UNIT: u64 = 256 * 1024;
@@ -161,6 +162,6 @@ impl Machine {
 
 /// How many bytes a `Range` header tells of: `bytes=0-N` are N + 1.
 fn end(range: &str) -> u64 {
-    let last = range.rsplit_once('-').and_then(|(_, last)| last.parse::<u64>().ok());
+    let last = text::split(range, |c| c == '-').last().and_then(|last| last.parse::<u64>().ok());
     last.map_or(0, |last| last.saturating_add(1))
 }

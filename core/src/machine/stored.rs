@@ -77,6 +77,11 @@ impl StoredParts {
     }
 }
 
+/// A tag without its quotes, which some stores leave out in a list.
+pub(super) fn unquoted(tag: &str) -> &str {
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag)
+}
+
 /// The bytes of a tag, if [`text`] would write them the very same way.
 fn md5(etag: &str) -> Option<Tag> {
     let digits: &[u8; 32] = etag.strip_prefix('"')?.strip_suffix('"')?.as_bytes().try_into().ok()?;
@@ -96,8 +101,13 @@ fn md5(etag: &str) -> Option<Tag> {
 
 fn text(tag: Tag) -> String {
     let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    let digits = tag.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    std::iter::once('"').chain(digits).chain(std::iter::once('"')).collect()
+    let mut text = String::from('"');
+    for byte in tag {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text.push('"');
+    text
 }
 
 #[cfg(test)]

@@ -159,6 +159,17 @@ impl Upload {
         }
     }
 
+    /// Whether nothing can come of it any more, but to be tried from its start.
+    pub(super) const fn is_done_with(&self) -> bool {
+        matches!(self.phase, Phase::Done(_) | Phase::Canceled)
+    }
+
+    /// Whether it waits for a stream to give more.
+    pub(super) fn is_drained(&self) -> bool {
+        let parts = self.remote.as_ref().map(|remote| &remote.parts);
+        parts.is_some_and(|parts| parts.plan.is_open() && parts.count_stored() == parts.plan.count())
+    }
+
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done(_) | Phase::Failed(_) | Phase::Canceled)
     }
@@ -172,7 +183,8 @@ impl Upload {
         NewFile {
             reference: self.info.file.to_string(),
             name: self.info.name.clone(),
-            size: Some(self.info.size),
+            // Also of one that has ended: nothing else can go on with it.
+            size: (!self.info.is_stream).then_some(self.info.size),
             content_type: self.info.content_type.clone(),
             last_modified: self.info.last_modified,
             path: self.info.path.clone(),
@@ -187,6 +199,7 @@ pub(super) const fn starts_clean(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::FileUnreadable
+            | Kind::StreamBroken
             | Kind::IdRefused
             | Kind::UploadGone
             | Kind::SizeMismatch

@@ -63,8 +63,10 @@ pub struct View {
     pub file: FileId,
     /// Its name as the person sees it.
     pub name: String,
-    /// Bytes.
+    /// Bytes; of a stream that is open those so far.
     pub size: u64,
+    /// Whether more bytes may come, so that nobody knows how long it takes.
+    pub is_open: bool,
     /// Where it is.
     pub stage: Stage,
     /// Bytes stored or on their way; never falls, but when the upload starts anew.
@@ -75,6 +77,8 @@ pub struct View {
     pub speed: Option<f64>,
     /// Seconds until all bytes are up, once there is something to tell.
     pub seconds_left: Option<f64>,
+    /// Whether it began anew by itself, since what the store had of it could not be used.
+    pub restarted: bool,
     /// What is being waited out while it goes on by itself.
     pub trouble: Option<Kind>,
     /// Why it failed.
@@ -126,6 +130,7 @@ impl Upload {
             file: self.info.file,
             name: self.info.name.clone(),
             size: self.info.size,
+            is_open: self.info.is_open,
             stage,
             loaded: self.shown,
             stored: match (&object, &self.remote) {
@@ -134,7 +139,11 @@ impl Upload {
                 (None, None) => 0,
             },
             speed,
-            seconds_left: seconds_left(self.info.size.saturating_sub(self.shown), speed),
+            seconds_left: seconds_left(
+                self.info.size.saturating_sub(self.shown),
+                speed.filter(|_| !self.info.is_open),
+            ),
+            restarted: self.is_second,
             trouble: self.trouble,
             error,
             key: object.as_ref().map(|object| object.key.clone()).or(remote),

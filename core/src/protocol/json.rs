@@ -160,11 +160,6 @@ impl Fields<'_> {
         self.reader.wrong(field, rule)
     }
 
-    /// The first field with a name that is not among `known`.
-    pub fn unknown(&self, known: &[&str]) -> Option<&str> {
-        self.fields.iter().map(|(name, _)| name.as_str()).find(|name| !known.contains(name))
-    }
-
     /// A string, if the field is there.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name) {

@@ -5,6 +5,7 @@ pub mod gcs;
 pub mod s3;
 
 use crate::protocol::{Limits, Provider};
+use crate::text;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -31,8 +32,7 @@ impl Provider {
 ///
 /// Not a parser of XML: codes are plain words, and a document without one has no code.
 fn code_in_xml(body: &str) -> Option<&str> {
-    // By single characters: the searcher for longer patterns would be a hundredth of the whole wasm.
-    let mut tags = body.split('<').skip_while(|tag| !tag.starts_with("Code>"));
+    let mut tags = text::split(body, |c| c == '<').skip_while(|tag| !tag.starts_with("Code>"));
     let code = tags.next()?.strip_prefix("Code>")?;
     tags.next().filter(|tag| tag.starts_with("/Code>"))?;
     let plain = !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric());

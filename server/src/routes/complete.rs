@@ -80,7 +80,11 @@ async fn finish(
     caller: &Caller,
     asked: &CompleteUpload,
 ) -> Result<(Upload, Stored), Problem> {
-    let upload = backend.open(&asked.id, caller)?;
+    let mut upload = backend.open(&asked.id, caller)?;
+    if upload.is_stream {
+        backend.judge_size(asked.size)?;
+        upload.size = asked.size;
+    }
     if asked.size != upload.size {
         return Err(problem::size_mismatch(upload.size, asked.size));
     }

@@ -49,21 +49,12 @@ async fn start(
     forms: &Arc<Forms>,
     file: &NewFile,
 ) -> Result<CreateOutcome, Problem> {
-    let Some(size) = file.size else {
-        return Err(problem::bad_file(
-            "The file's size is not known, and this server cannot take such a file yet.",
-        ));
-    };
-    let max = backend.limits.max_size;
-    if size > max {
-        return Err(problem::too_large(max));
-    }
-    if size < backend.policy.min_size {
-        return Err(problem::too_small(backend.policy.min_size));
-    }
+    // A stream may become as long as a file may be.
+    let size = file.size.unwrap_or(backend.limits.max_size);
+    backend.judge_size(size)?;
     judge_description(file)?;
     let content_type = backend.policy.judge_type(&file.content_type, &file.name)?;
-    let method = method_of(size);
+    let method = file.size.map_or(Method::Multipart, method_of);
     let (template, user) = (&backend.policy.key_template, caller.user.as_deref());
     let described = Described { name: &file.name, path: &file.path };
     let key = template.new_key(described, user, Timestamp::now(), &forms.batch);
@@ -72,6 +63,7 @@ async fn start(
         key: key.map_err(|_| problem::internal())?,
         store_id: None,
         size,
+        is_stream: file.size.is_none(),
         content_type,
         expires_at: now_ms().saturating_add(WEEK),
         owner: caller.hash.clone(),
@@ -113,6 +105,8 @@ fn outcome(backend: &Backend, upload: Upload, parts: Vec<Grant>) -> Result<Creat
         id: Some(backend.ids.seal(&upload).map_err(|_| problem::internal())?),
         provider: Some(backend.store.provider()),
         method: Some(upload.method()),
+        // How long a stream may become.
+        limits: upload.is_stream.then_some(backend.limits),
         checksum: upload.checksums,
         key: Some(upload.key),
         parts,

@@ -62,6 +62,17 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    /// Refuses a file of a size that the policy or the store does not take.
+    fn judge_size(&self, size: u64) -> Result<(), Problem> {
+        if size > self.limits.max_size {
+            return Err(problem::too_large(self.limits.max_size));
+        }
+        if size < self.policy.min_size {
+            return Err(problem::too_small(self.policy.min_size));
+        }
+        Ok(())
+    }
+
     /// The upload of an id, or the problem with it.
     fn open(&self, id: &str, caller: &Caller) -> Result<Upload, Problem> {
         self.open_at(id, caller, now_ms())

@@ -30,6 +30,7 @@ mod seen;
 mod stores;
 mod world;
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -44,6 +45,9 @@ use cx::Cx;
 use engines::Engine;
 use lab::Lab;
 use scenarios::Scenario;
+
+/// So many trials are told with the time that they took.
+const SLOWEST: usize = 12;
 
 type Times = Arc<Mutex<Vec<(String, Duration)>>>;
 
@@ -66,8 +70,10 @@ fn main() -> Result<ExitCode> {
     lab.harm.write(&lab.out.join("torture.md"))?;
     drop(lab);
     proc::sweep();
-    let times = times.lock().expect("no trial holds it any more");
-    for (name, took) in times.iter() {
+    let mut times = times.lock().expect("no trial holds it any more");
+    times.sort_by_key(|(_, took)| Reverse(*took));
+    // What failed stands just above, and shall be seen.
+    for (name, took) in times.iter().take(SLOWEST) {
         println!("{:>8.1} s  {name}", took.as_secs_f64());
     }
     Ok(conclusion.exit_code())

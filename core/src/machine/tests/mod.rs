@@ -6,6 +6,7 @@ mod cases;
 mod faults;
 mod properties;
 mod sessions;
+mod streams;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ use crate::retry::{CallFailure, PutFailure};
 
 const MIB: u64 = 1 << 20;
 const SLOTS: usize = 4;
+/// The size of a stream that has not ended.
+const UNKNOWN: u64 = u64::MAX;
 const SERVER_TIME: u64 = 1_800_000_000_000;
 
 /// An upload at the store.
@@ -218,8 +221,13 @@ impl World {
                 Answer::List(ListAnswer { parts, next })
             }
             Request::Complete(request) => {
-                let objects =
-                    request.uploads.into_iter().map(|upload| self.complete(&upload.id, &upload.parts));
+                let objects = request.uploads.into_iter().map(|upload| {
+                    let object = self.store.get_mut(&upload.id).unwrap();
+                    if object.size == UNKNOWN {
+                        object.size = upload.size;
+                    }
+                    self.complete(&upload.id, &upload.parts)
+                });
                 Answer::Complete(CompleteAnswer { objects: objects.collect() })
             }
             Request::Abort(request) => {
@@ -232,7 +240,7 @@ impl World {
     }
 
     fn create(&mut self, reference: &str, size: Option<u64>) -> CreateOutcome {
-        let size = size.unwrap();
+        let size = size.unwrap_or(UNKNOWN);
         let begun = self.begun.take();
         let is_begun = begun.is_some();
         let id = begun.unwrap_or_else(|| format!("upload {}", self.store.len()));
@@ -334,14 +342,15 @@ fn busy() -> World {
     world
 }
 
-/// The rule of liveness: there is a deadline, or an answer is awaited, or all that is not over waits for the person.
+/// The rule of liveness: there is a deadline, or an answer is awaited, or all that is not over waits for the person,
+/// or for a stream of which all is stored that has come.
 fn assert_is_alive(machine: &Machine) {
     let waits = !machine.calls.is_empty() || !machine.flights.is_empty() || !machine.probes.is_empty();
     if waits || machine.paused || machine.next_deadline().is_some() {
         return;
     }
     let mut uploads = machine.files().filter_map(|file| machine.uploads.get(&file));
-    let stuck = uploads.find(|upload| !upload.is_over() && !upload.paused);
+    let stuck = uploads.find(|upload| !upload.is_over() && !upload.paused && !upload.is_drained());
     assert!(stuck.is_none(), "nothing will ever happen to {stuck:?}");
 }
 

@@ -29,9 +29,11 @@ mod sessions;
 mod several;
 mod shots;
 mod sizes;
+mod streams;
 mod tabs;
 mod tamper;
 mod torture;
+mod transform;
 mod two_gib;
 
 use std::future::Future;
@@ -203,6 +205,7 @@ fn harmed() -> Vec<Scenario> {
         scenario!(torture::silent, "torture_silence", 600),
         scenario!(torture::suspended, "torture_suspend", 900),
         scenario!(tabs::told, "tabs_told", 120, two),
+        scenario!(tabs::paused, "tabs_paused", 120, two),
         scenario!(tabs::closed, "tabs_closed", 120, two),
         scenario!(tabs::closed_without_locks, "tabs_without_locks", 120, two),
         // No other engine lets a page keep a file's handle.
@@ -247,6 +250,20 @@ fn safe() -> Vec<Scenario> {
         at!(Azurite, proof::told, "proof_azurite", 120),
         at!(Azurite, proof::flipped, "flipped_azurite", 180),
         at!(Azurite, proof::required, "required_azurite", 90),
+        at!(Embedded, streams::whole, "stream_embedded", 90),
+        at!(LocalStack, streams::whole, "stream_localstack", 90),
+        at!(Ceph, streams::whole, "stream_ceph", 90),
+        at!(Garage, streams::whole, "stream_garage", 90),
+        at!(Gcs, streams::whole, "stream_gcs", 90),
+        at!(Azurite, streams::whole, "stream_azurite", 90),
+        scenario!(streams::held_back, "stream_held_back", 120),
+        scenario!(streams::ends, "stream_ends", 120),
+        at!(Embedded, transform::stored, "transform_embedded", 90),
+        at!(LocalStack, transform::stored, "transform_localstack", 90),
+        at!(Azurite, transform::stored, "transform_azurite", 90),
+        scenario!(transform::refused, "transform_refused", 90),
+        // WebKit's port has no recorder.
+        scenario!(streams::recorded, "stream_recorded", 90, &[Engine::Chromium, Engine::Firefox]),
     ]
 }
 

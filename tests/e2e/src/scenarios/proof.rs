@@ -122,11 +122,15 @@ pub(super) async fn done(cx: &Cx<'_>, page: &Page, world: &World, file: &TestFil
     let rows = page.rows().await?;
     let row = rows.iter().find(|row| row.name == file.name).context("a row was there")?;
     ensure!(row.phase == "done", "not done: {row:#?}");
-    let key = check::completion(page, &file.name).await?.text("key").to_owned();
+    is_stored(cx, world, check::completion(page, &file.name).await?.text("key"), file).await
+}
+
+/// What is stored under this key is the file.
+pub(super) async fn is_stored(cx: &Cx<'_>, world: &World, key: &str, file: &TestFile) -> Result<()> {
     let bytes = match world.kind {
-        Store::Embedded => std::fs::read(world.object(&key)?)?,
-        Store::Azurite => cx.lab.azurite().await?.object(&key).await?.0,
-        store => cx.lab.stores.s3(store).await?.object(&key).await?,
+        Store::Embedded => std::fs::read(world.object(key)?)?,
+        Store::Azurite => cx.lab.azurite().await?.object(key).await?.0,
+        store => cx.lab.stores.s3(store).await?.object(key).await?,
     };
     let copy = tempfile::NamedTempFile::new_in(&cx.lab.scratch)?;
     std::fs::write(copy.path(), bytes)?;

@@ -29,9 +29,9 @@ const NO_STORAGE: &str =
 /// Reloads in the midst of an upload: no part that is stored goes up again.
 pub(crate) async fn reloaded(cx: &Cx<'_>, store: Store) -> Result<()> {
     let file = cx.lab.files.shared("resumed.bin", SIZE).await?;
-    let (world, stored) = halfway(cx, store, &file).await?;
+    let (world, stored) = halfway(cx, store, &file, "").await?;
     let page = cx.open(&world).await?;
-    let before = puts(&world);
+    let before = world.store.records().len();
     let told = unfinished(&page).await?;
     ensure!(
         told.len() == 1
@@ -42,7 +42,7 @@ pub(crate) async fn reloaded(cx: &Cx<'_>, store: Store) -> Result<()> {
     );
     page.give_files(&[&file.path]).await?;
     done(cx, &page, &world, &file).await?;
-    let sent = puts(&world) - before;
+    let sent = puts_since(&world, before);
     cx.note(&format!("{stored} parts of {PARTS} were stored, {sent} went up after the reload"));
     // Those that were on their way may have arrived.
     ensure!(sent <= PARTS - stored, "{sent} parts were sent although {stored} of {PARTS} were stored");
@@ -53,7 +53,7 @@ pub(crate) async fn reloaded(cx: &Cx<'_>, store: Store) -> Result<()> {
 /// The file has other bytes by then, and the same name, size and time: what is stored in the end is that one.
 pub(crate) async fn another(cx: &Cx<'_>, store: Store) -> Result<()> {
     let mut file = cx.lab.files.own(&cx.folder("another"), "same name.bin", SIZE).await?;
-    let (world, _) = halfway(cx, store, &file).await?;
+    let (world, _) = halfway(cx, store, &file, "").await?;
     let time = file.path.metadata()?.modified()?;
     let mut disk = OpenOptions::new().write(true).open(&file.path)?;
     disk.write_all(&noise(1000))?;
@@ -69,13 +69,16 @@ pub(crate) async fn another(cx: &Cx<'_>, store: Store) -> Result<()> {
 /// The store has dropped it meanwhile.
 pub(crate) async fn gone(cx: &Cx<'_>) -> Result<()> {
     let file = cx.lab.files.shared("resumed.bin", SIZE).await?;
-    let (world, _) = halfway(cx, Store::Embedded, &file).await?;
+    let (world, _) = halfway(cx, Store::Embedded, &file, "").await?;
     for upload in world.open_uploads()? {
         std::fs::remove_file(upload)?;
     }
     let page = cx.open(&world).await?;
     page.give_files(&[&file.path]).await?;
-    check::all_done(&world, &page, &[&file], LIMIT).await
+    check::all_done(&world, &page, &[&file], LIMIT).await?;
+    let told = check::completion(&page, &file.name).await?;
+    ensure!(told.detail["restarted"] == true, "it does not say that it began anew: {}", told.detail);
+    Ok(())
 }
 
 /// The parts were joined, and the page went before it heard of that.
@@ -121,7 +124,7 @@ pub(crate) async fn two_pages(cx: &Cx<'_>) -> Result<()> {
 /// On a computer that others use, too.
 pub(crate) async fn forgotten(cx: &Cx<'_>) -> Result<()> {
     let file = cx.lab.files.shared("resumed.bin", SIZE).await?;
-    let (world, _) = halfway(cx, Store::Embedded, &file).await?;
+    let (world, _) = halfway(cx, Store::Embedded, &file, "").await?;
     let page = cx.open(&world).await?;
     ensure!(unfinished(&page).await?.len() == 1, "nothing to forget");
     page.js(FORGET, vec![]).await?;
@@ -146,10 +149,17 @@ pub(crate) async fn without_storage(cx: &Cx<'_>) -> Result<()> {
     check::quiet(&page).await
 }
 
-/// An upload of which some parts are stored, whose page is gone; and how many.
-async fn halfway(cx: &Cx<'_>, store: Store, file: &TestFile) -> Result<(Arc<World>, u64)> {
+/// An upload of which some parts are stored, whose page is gone; and how many. `first_script` runs in that page before all others.
+pub(super) async fn halfway(
+    cx: &Cx<'_>,
+    store: Store,
+    file: &TestFile,
+    first_script: &str,
+) -> Result<(Arc<World>, u64)> {
     let options = Options { store, proxied: store != Store::Embedded, ..Options::default() };
-    let (world, page) = cx.start_with(options).await?;
+    let (world, _) = cx.start_with(options).await?;
+    world.front.set_rule(rules::with_first_script(first_script.to_owned()));
+    let page = cx.open(&world).await?;
     world.store.set_rule(rules::slow_puts(2 * MIB));
     page.give_files(&[&file.path]).await?;
     wait(|| Ok(puts(&world) > 1)).await.context("no two parts were stored")?;
@@ -161,9 +171,14 @@ async fn halfway(cx: &Cx<'_>, store: Store, file: &TestFile) -> Result<(Arc<Worl
 
 /// Requests with bytes from the page that the store has taken.
 fn puts(world: &World) -> u64 {
+    puts_since(world, 0)
+}
+
+/// Those that came after the first `count` requests: one of a page that is gone may still be taken.
+pub(super) fn puts_since(world: &World, count: usize) -> u64 {
     let is_put = |record: &&crate::proxy::Record| record.seen.is_put() && record.seen.by_page;
     let taken = |record: &crate::proxy::Record| matches!(record.status, Some(200..=299));
-    world.store.records().iter().filter(is_put).filter(|record| taken(record)).count() as u64
+    world.store.records()[count..].iter().filter(is_put).filter(|record| taken(record)).count() as u64
 }
 
 /// The uploads of before that the page tells of.

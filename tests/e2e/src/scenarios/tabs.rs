@@ -64,6 +64,46 @@ pub(crate) async fn told(cx: &Cx<'_>) -> Result<()> {
     check::all_done(&two.world, &two.pages[0], &[&file], LIMIT).await
 }
 
+/// Another page holds it back, and lets it go on.
+pub(crate) async fn paused(cx: &Cx<'_>) -> Result<()> {
+    let file = cx.lab.files.shared("tabs.bin", SIZE).await?;
+    let two = Two::open(cx, "").await?;
+    two.first().await?.give_files(&[&file.path]).await?;
+    let second = two.second().await?;
+    wait_list(&second, LIMIT, |rows| rows.iter().any(|row| is(row, "elsewhere", 1))).await?;
+    click(cx, "Pause").await?;
+    let first = two.first().await?;
+    first.wait_phase("paused", NOTICE).await?;
+    // What was in buffers arrives still.
+    let mut before = 0;
+    while before != two.world.store.body_bytes() {
+        before = two.world.store.body_bytes();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    ensure!(first.only_row().await?.phase == "paused" && before < SIZE, "it went on");
+    two.second().await?;
+    click(cx, "Go on").await?;
+    two.world.store.heal();
+    wait_list(&second, LIMIT, <[Value]>::is_empty).await?;
+    check::quiet(&second).await?;
+    two.only_first().await?;
+    check::all_done(&two.world, &two.pages[0], &[&file], LIMIT).await
+}
+
+/// Clicks the one button of the list's one row once it says this.
+async fn click(cx: &Cx<'_>, word: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        if let Ok(button) = cx.session.driver.execute(GO_ON, vec![]).await?.element()
+            && button.text().await.is_ok_and(|text| text == word)
+        {
+            return Ok(button.click().await?);
+        }
+        ensure!(began.elapsed() < LIMIT, "no button says {word}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// The page that was at it is closed: the other one says so, and goes on with the file once it has it.
 pub(crate) async fn closed(cx: &Cx<'_>) -> Result<()> {
     closed_with(cx, "").await
