@@ -3,6 +3,8 @@
 /** A worker that says nothing at all for so long will not. */
 const START_MS = 10_000;
 const IDLE_MS = 30_000;
+/** What a function has to promise its bytes within: it keeps others waiting. */
+const MADE_MS = 20_000;
 /** What a page hashes in far less than a frame. */
 const PAGE_STEP = 1 << 18;
 // A core is left to the page.
@@ -67,14 +69,15 @@ function handOut() {
 async function start(hand, job) {
   try {
     if (typeof job.blob === 'function') {
-      job.blob = await job.blob();
+      const late = new Promise((_, reject) => setTimeout(reject, MADE_MS));
+      job.blob = await Promise.race([job.blob(), late]);
+    }
+    // Nobody may want it any more.
+    if (hand.job === job) {
+      hand.begin(job);
     }
   } catch (error) {
     settle(hand, { id: job.id, code: 'transform-failed', message: error?.message });
-  }
-  // Nobody may want it any more.
-  if (hand.job === job) {
-    hand.begin(job);
   }
 }
 

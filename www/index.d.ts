@@ -88,7 +88,7 @@ export interface CommonOptions {
   wakeLock?: boolean;
   /** Bytes per second over all files, as an average: parts leave whole. No limit unless set. */
   maxBytesPerSecond?: number;
-  /** What stands between the file and the store, as an app's own encryption: of files that are added from now on. Nothing unless set. */
+  /** What stands between the file and the store, as an app's own encryption. Stays once there was a file. Nothing unless set. */
   transform?: Transform | undefined;
 }
 

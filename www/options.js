@@ -81,10 +81,11 @@ function changing(transform) {
   }
   return (bytes, file, start) => async () => {
     const changed = await transform.apply(bytes, { file, start });
-    if (changed?.size !== bytes.size) {
-      throw new Error('windlass: a transform may not change how many bytes there are');
+    if (!(changed instanceof Blob) || changed.size !== bytes.size) {
+      throw new Error('windlass: a transform makes a Blob of as many bytes');
     }
-    return changed;
+    // Without a type, which would become a header that nobody has signed.
+    return changed.slice();
   };
 }
 
@@ -111,6 +112,10 @@ export function split(all, layers) {
     throw bad(`proof is none of ${PROOFS.join(', ')}`);
   }
   const change = transform ? changing(transform) : undefined;
+  if (layers.isUsed && transform !== layers.transform) {
+    throw bad('transform cannot change once there was a file');
+  }
+  layers.transform = transform;
   const calls = { endpoint, headers, withCredentials };
   let ask = backend == null ? overHttp(calls) : byFunctions(backend, calls);
   Object.assign(layers, { ask, leaveGuard, wakeLock });
@@ -122,7 +127,11 @@ export function split(all, layers) {
     // What is remembered has to hear of its end, whatever the option says by then.
     ask = through(layers.journal, remembers ? layers.place : undefined, ask);
   }
-  ask = proof === 'off' && !layers.proves ? ask : through(layers.prover, proof, ask);
+  const last = proof === 'off' && !layers.proves ? ask : through(layers.prover, proof, ask);
+  ask = (...call) => {
+    layers.isUsed = true;
+    return last(...call);
+  };
   return [maxConcurrent ?? 16, maxBytesPerSecond ?? 0, origins.join(' '), ask, change];
 }
 

@@ -10,6 +10,8 @@ const STEP = 256 * 1024;
 /** Things may change without a word. */
 const LOOK_MS = 1_000;
 const STORED = 3;
+/** After these there is no use in what is held; after others the upload may be tried again. */
+const HOPELESS = ['stream-broken', 'too-large'];
 const EVENTS = ['progress', 'complete', 'error', 'cancel'];
 
 const bad = (what) => Object.assign(new Error(`windlass: ${what}`), { code: 'bad-options' });
@@ -220,7 +222,7 @@ class Carrier {
 
   #isOver() {
     const file = this.core.get(this.id);
-    return !file || file.stage === 'canceled' || file.stage === 'done' || (file.stage === 'failed' && !file.retryable);
+    return !file || ['canceled', 'done'].includes(file.stage) || HOPELESS.includes(file.code);
   }
 
   /** Whether no more can be held, or the upload has failed and may be tried again. */

@@ -265,7 +265,7 @@ impl Machine {
                 }
             }
             // Its bytes came once.
-            _ if upload.info.is_stream => self.broke_off(file),
+            remote if upload.info.is_stream && !(resumable && remote.is_none()) => self.broke_off(file),
             _ => self.start_anew(file),
         }
     }

@@ -33,19 +33,14 @@ pub(super) fn accept(
     let limits = outcome.limits.unwrap_or_else(|| provider.limits());
     let (size, is_open) = (file.size, file.is_open);
     let (cut, largest) = if is_open {
-        (STREAM_SIZE.min(limits.max_size), largest.min(STREAM_LARGEST))
+        let most = limits.max_part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size);
+        (STREAM_SIZE.min(most), largest.min(STREAM_LARGEST))
     } else {
         (size, largest)
     };
     let part_size = outcome.part_size.map_or_else(|| choose_part_size(cut, largest, &limits), Ok);
     let plan = match method {
-        Method::Multipart if is_open => {
-            let plan = part_size.and_then(|part_size| Plan::open(size, part_size, &limits));
-            if let Err(PlanError::FileTooLarge(_)) = plan {
-                return Err(Error::new(Kind::TooLarge, Status::Permanent, Op::Read));
-            }
-            plan
-        }
+        Method::Multipart if is_open => part_size.and_then(|part_size| Plan::open(size, part_size, &limits)),
         _ if is_open => return Err(bad("method takes no file of unknown size")),
         Method::Single => Ok(Plan::single(size)),
         Method::Multipart => part_size.and_then(|part_size| Plan::multipart(size, part_size, &limits)),
@@ -53,9 +48,16 @@ pub(super) fn accept(
             part_size.and_then(|part_size| Plan::multipart(size, part_size.next_multiple_of(UNIT), &limits))
         }
     };
-    let plan = plan.map_err(|error| bad(&format!("partSize or limits: {error}")))?;
-    let first =
-        believable(Route::Create, method, outcome.parts, origins, &|number| plan.range(number).is_some())?;
+    let plan = plan.map_err(|error| match error {
+        // The backend could not know.
+        PlanError::FileTooLarge(_) if file.is_stream => {
+            Error::new(Kind::TooLarge, Status::Permanent, Op::Read)
+        }
+        _ => bad(&format!("partSize or limits: {error}")),
+    })?;
+    // Grants for parts that a stream has not given yet are asked for again.
+    let parts = if is_open { Vec::new() } else { outcome.parts };
+    let first = believable(Route::Create, method, parts, origins, &|number| plan.range(number).is_some())?;
     // What a stream has given may be gone when it would be cut anew.
     let is_ours =
         !file.is_stream && (outcome.part_size.is_none() || outcome.begun) && method == Method::Multipart;

@@ -18,6 +18,7 @@ impl Machine {
         self.changed.insert(file, ());
         let Some(remote) = &mut upload.remote else { return };
         if !remote.parts.grow(size, is_open) {
+            self.abandon(file);
             self.fail(file, Error::new(Kind::TooLarge, Status::Permanent, Op::Read));
         } else if matches!(upload.phase, Phase::Sending) {
             self.go_on(file);

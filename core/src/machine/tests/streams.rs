@@ -150,6 +150,25 @@ fn more_than_the_store_takes_is_too_large() {
     world.settle();
     grow(&mut world, 10_001 * PART, true);
     assert_eq!(failed(&world), Some(Kind::TooLarge));
+    world.settle();
+    assert!(world.store.values().all(|object| object.over == Some(false)));
+    world.tell(Event::Retry(ONE));
+    world.settle();
+    assert_eq!(failed(&world), Some(Kind::TooLarge), "again");
+    assert!(world.store.values().all(|object| object.over == Some(false)));
+}
+
+#[test]
+fn one_that_could_not_be_started_is_tried_again_with_all_its_bytes() {
+    let mut world = open(7, 0, PART + 1);
+    let (call, _) = world.calls.pop_first().unwrap();
+    let problem = Problem { status: 401, ..Problem::default() };
+    world.tell(Event::Answered { call, answer: Err(CallFailure::Refused { problem, retry_after: None }) });
+    assert_eq!(failed(&world), Some(Kind::Unauthorized));
+    world.tell(Event::Retry(ONE));
+    grow(&mut world, PART + 2, false);
+    world.settle();
+    assert_eq!((stored(&world), world.stage(ONE)), (vec![PART, 2], Some(Stage::Done)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use thirtyfour::By;
 
@@ -16,12 +16,24 @@ use crate::world::World;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The page's own lock on the screen, if it has one, and how often it asked. Set up before the first upload.
+/// The page's own lock on the screen, if it has one, and what came of asking. Set up before the first upload. Held by hand:
+/// WebKit's garbage collector takes the object, and what was added to it, between two looks.
 const WATCH: &str = "window.__asked = 0; window.__lock = undefined;
+    window.__locks = navigator.wakeLock;
     const theirs = navigator.wakeLock?.request.bind(navigator.wakeLock);
+    window.__asking = [];
     if (theirs) navigator.wakeLock.request = async (kind) => {
         window.__asked += 1;
-        return (window.__lock = await theirs(kind));
+        const at = window.__asking.push('nothing yet') - 1;
+        try {
+            const lock = await theirs(kind);
+            window.__asking[at] = 'a lock';
+            lock.addEventListener('release', () => (window.__asking[at] = 'released'));
+            return (window.__lock = lock);
+        } catch (error) {
+            window.__asking[at] = error.name;
+            throw error;
+        }
     };";
 const COUNT_RETURNS: &str = "window.__returned = 0; addEventListener('pageshow', ({ persisted }) => { window.__returned += persisted; });";
 /// `null` where the browser has no such thing.
@@ -55,17 +67,35 @@ pub(crate) async fn while_uploading(cx: &Cx<'_>) -> Result<()> {
     let page = cx.open(&world).await?;
     page.js(WATCH, vec![]).await?;
     page.give_files(&[&large.path]).await?;
-    // WebKit wants a click to come before; whoever chose the file has made one.
-    cx.session.driver.find(By::Css("h1")).await?.click().await?;
-    wait(&page, HELD, &held(true)).await.context("the screen goes off")?;
+    wait_clicking(cx, &page, &held(true)).await.context("the screen goes off")?;
     page.js(TAKE, vec![]).await?;
-    wait(&page, HELD, &held(true)).await.context("it does not ask again")?;
+    wait_clicking(cx, &page, &held(true)).await.context("it does not ask again")?;
     wait(&page, GUARDED, &json!(false)).await.context("what is remembered is not lost")?;
     let row = page.only_row().await?;
     page.click(&row, "cancel").await?;
     wait(&page, HELD, &held(false)).await.context("the screen stays on for a canceled file")?;
     cx.note(&format!("asked for the screen: {}", page.js(ASKED, vec![]).await?));
     check::quiet(&page).await
+}
+
+/// Waits for the lock as a person at the page: WebKit wants a click a moment before it is asked for.
+async fn wait_clicking(cx: &Cx<'_>, page: &Page, wanted: &Value) -> Result<()> {
+    let began = Instant::now();
+    while page.js(HELD, vec![]).await? != *wanted {
+        if began.elapsed() > LIMIT {
+            bail!(
+                "not within {LIMIT:?}; what came of asking: {}",
+                page.js(
+                    "return [...window.__asking, document.visibilityState, document.hasFocus()];",
+                    vec![]
+                )
+                .await?
+            );
+        }
+        cx.session.driver.find(By::Css("h1")).await?.click().await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
 }
 
 async fn wait(page: &Page, script: &str, wanted: &Value) -> Result<()> {
