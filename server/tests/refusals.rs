@@ -229,15 +229,17 @@ async fn nothing_half_done_is_completed() {
 #[tokio::test]
 async fn files_that_cannot_be_accepted_are_refused_one_by_one() {
     let stand = stand_with(|config| config.max_size = Some(10 * MIB)).await;
-    let none = NewFile { reference: "none".to_owned(), ..Default::default() };
-    let request = CreateRequest {
-        files: vec![file("big", 10 * MIB + 1), none, file("good", 10 * MIB), file("huge", (1 << 53) - 1)],
-    };
+    let stream = NewFile { reference: "stream".to_owned(), ..Default::default() };
+    let deep = NewFile { path: "deep/".repeat(500), ..file("deep", 1) };
+    let big = [file("big", 10 * MIB + 1), file("huge", (1 << 53) - 1)];
+    let request = CreateRequest { files: [&big[..], &[deep, file("good", 10 * MIB), stream]].concat() };
     let (status, answer) = stand.ask("create", &request).await;
     assert_eq!(status, 200);
     let codes: Vec<_> =
         answer["uploads"].as_array().unwrap().iter().map(|one| one["problem"]["code"].as_str()).collect();
-    assert_eq!(codes, [Some("too-large"), Some("bad-file"), None, Some("too-large")]);
+    assert_eq!(codes, [Some("too-large"), Some("too-large"), Some("bad-file"), None, None]);
+    // Nobody knows how long a stream becomes; its page is told how long it may.
+    assert_eq!(answer["uploads"][4]["limits"]["maxSize"], 10 * MIB);
     assert!(answer["uploads"][0]["problem"]["detail"].as_str().unwrap().contains("10.5 MB"));
     let files = |n: usize| json!({ "files": (0..n).map(|n| json!({"ref": n.to_string(), "name": "", "size": 1})).collect::<Vec<_>>() });
     assert_eq!(stand.ask("create", &files(1000)).await.0, 200);

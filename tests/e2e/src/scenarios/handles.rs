@@ -45,12 +45,15 @@ pub(crate) async fn bad_options(cx: &Cx<'_>) -> Result<()> {
             "storeOrigins: https://store.example/bucket is no origin",
         ),
         ("maxConcurrent = 65", "maxConcurrent is not"),
+        ("transform = () => {}", "transform lacks"),
         ("endpoint = ' '", "endpoint is empty"),
     ] {
         let script = format!(
             "const element = document.querySelector('windlass-upload');
             element.headers = {{}};
+            element.transform = undefined;
             element.storeOrigins = [];
+            element.maxConcurrent = 16;
             window.__errors.length = 0;
             element.{set};"
         );

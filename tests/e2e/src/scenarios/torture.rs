@@ -26,6 +26,8 @@ const RATE: u64 = 6 * MIB;
 /// and the last part, which may be on its way twice.
 const LOSS: u64 = 7 * PART;
 const PART: u64 = 8 * MIB;
+/// A part without a byte for so long is given up, at least.
+const STALL_SECONDS: u64 = 20;
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The browser is killed at a random moment, and started again with what it has kept.
@@ -97,7 +99,7 @@ pub(crate) async fn network_gone(cx: &Cx<'_>) -> Result<()> {
         world.store.heal();
         Ok(())
     };
-    harmed_once(cx, full_or_short("60 s without a line", "8 s without a line"), harm).await
+    harmed_once(cx, full_or_short("60 s without a line", "8 s without a line"), 1, harm).await
 }
 
 /// The other side falls silent with its connections open, and goes on later as if nothing had been.
@@ -109,7 +111,9 @@ pub(crate) async fn silent(cx: &Cx<'_>) -> Result<()> {
         world.signal_server(Signal::CONT);
         Ok(())
     };
-    harmed_once(cx, full_or_short("60 s of silence", "8 s of silence"), harm).await
+    // A part is given up after so long without a byte, and sent into the silence again.
+    let breaks = 1 + away.as_secs() / STALL_SECONDS;
+    harmed_once(cx, full_or_short("60 s of silence", "8 s of silence"), breaks, harm).await
 }
 
 /// The browser's processes stand still and go on, as on a laptop that is shut. The long form outlasts the grants.
@@ -121,7 +125,7 @@ pub(crate) async fn suspended(cx: &Cx<'_>) -> Result<()> {
         cx.session.signal(Signal::CONT);
         Ok(())
     };
-    harmed_once(cx, full_or_short("90 s of SIGSTOP, beyond all grants", "8 s of SIGSTOP"), harm).await
+    harmed_once(cx, full_or_short("90 s of SIGSTOP, beyond all grants", "8 s of SIGSTOP"), 1, harm).await
 }
 
 /// The same file in five tabs at once: each has an upload of its own.
@@ -213,10 +217,12 @@ async fn repeated(
     Ok(())
 }
 
-/// One upload that meets with `harm` somewhere on its way, and comes to its end in the same page.
+/// One upload that meets with `harm` somewhere on its way, which breaks what is under way so often, and comes to its end in
+/// the same page.
 async fn harmed_once(
     cx: &Cx<'_>,
     event: &'static str,
+    breaks: u64,
     harm: impl AsyncFn(&World) -> Result<()>,
 ) -> Result<()> {
     let attempt = async |world: &Arc<World>, file: &TestFile| {
@@ -225,7 +231,7 @@ async fn harmed_once(
         somewhere(world).await?;
         harm(world).await?;
         done(world, &page, file).await?;
-        Ok(LOSS)
+        Ok(breaks * LOSS)
     };
     repeated(cx, event, 1, attempt).await
 }
