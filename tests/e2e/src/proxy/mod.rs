@@ -9,7 +9,7 @@ pub(crate) mod rules;
 mod tests;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -63,6 +63,20 @@ pub(crate) struct Shared {
     body_bytes: Arc<AtomicU64>,
 }
 
+/// The ports that were given out in this run.
+static USED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A listener on a port that none had before: a browser keeps what a page stores for its origin, also from an earlier trial.
+async fn listen() -> Result<(TcpListener, SocketAddr)> {
+    loop {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the fault proxy cannot listen")?;
+        let addr = listener.local_addr()?;
+        if USED.lock().unwrap_or_else(PoisonError::into_inner).insert(addr.port()) {
+            return Ok((listener, addr));
+        }
+    }
+}
+
 impl Proxy {
     /// Listens on a free loopback port. Requests get 502 until a target is set.
     pub(crate) async fn start() -> Result<Self> {
@@ -76,8 +90,7 @@ impl Proxy {
 
     async fn with(tls: Option<TlsAcceptor>) -> Result<Self> {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the fault proxy cannot listen")?;
-        let addr = listener.local_addr()?;
+        let (listener, addr) = listen().await?;
         let shared = Arc::new(Shared {
             target: RwLock::new(None),
             rule: RwLock::new(Arc::new(|_| Plan::forward())),
