@@ -2,7 +2,7 @@
 import { answer } from './hash-blob.js';
 
 /** Twice as many are in memory. */
-const STEP = 1 << 18;
+const STEP = 1 << 19;
 
 let newest;
 
