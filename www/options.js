@@ -3,7 +3,7 @@ const ROUTES = ['create', 'sign', 'list', 'complete', 'abort'];
 const PROOFS = ['object', 'part', 'off'];
 const EXPLAINED = /^(network|endpoint|bad-a|unauth|forb|server|store-[rs])/;
 
-const bad = (what) => Object.assign(new Error(`windlass: ${what}`), { code: 'bad-options' });
+export const bad = (what) => Object.assign(new Error(`windlass: ${what}`), { code: 'bad-options' });
 
 function isOrigin(text) {
   try {

@@ -1,5 +1,6 @@
 // Uploads what has no length yet, as a recording or a download, while it comes. Its bytes are held until the store has them, and
 // no more is taken from the source than may be held.
+import { bad } from './options.js';
 
 /** Bytes that are held at most, but never fewer than two parts. */
 const HELD = 64 * 1024 * 1024;
@@ -13,8 +14,6 @@ const STORED = 3;
 /** After these there is no use in what is held; after others the upload may be tried again. */
 const HOPELESS = ['stream-broken', 'too-large'];
 const EVENTS = ['progress', 'complete', 'error', 'cancel'];
-
-const bad = (what) => Object.assign(new Error(`windlass: ${what}`), { code: 'bad-options' });
 
 /** A chunk as bytes, or as the Blob that it is. */
 function bytesOf(chunk) {

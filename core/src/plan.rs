@@ -78,8 +78,7 @@ impl Plan {
         let count = size.div_ceil(part_size).max(1);
         match u32::try_from(count) {
             Ok(count) if count <= limits.max_parts => {
-                let longest = part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size);
-                Ok(Self { size, part_size, count, longest, is_open: false })
+                Ok(Self { size, part_size, count, longest: longest(part_size, limits), is_open: false })
             }
             _ => Err(PlanError::PartSize(part_size)),
         }
@@ -88,7 +87,7 @@ impl Plan {
     /// Cuts what there is yet of a stream, `size` bytes, into parts of `part_size`.
     pub fn open(size: u64, part_size: u64, limits: &Limits) -> Result<Self, PlanError> {
         // A part that is not the last one has to be of a size that the store takes.
-        let longest = part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size);
+        let longest = longest(part_size, limits);
         let mut plan = Self::multipart(longest, part_size, limits)?;
         plan.grow(size, true).then_some(plan).ok_or(PlanError::FileTooLarge(longest))
     }
@@ -139,10 +138,15 @@ impl Plan {
     }
 }
 
+/// Bytes at most that can be cut into parts of `part_size`.
+pub fn longest(part_size: u64, limits: &Limits) -> u64 {
+    part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size)
+}
+
 /// A good part size for a file of `size` bytes where nobody asked for one, in bytes.
 ///
-/// A whole number of MiB where `largest` leaves room for it, else of KiB, within the limits: the smallest that gives a middling file
-/// enough parts to fill the line, never more than `largest` bytes unless the number of parts or the store forces it.
+/// A whole number of MiB where `largest` leaves room for it, else of KiB, within the limits: the smallest that gives a
+/// middling file enough parts to fill the line, never more than `largest` bytes unless the number of parts or the store forces it.
 pub fn choose_part_size(size: u64, largest: u64, limits: &Limits) -> Result<u64, PlanError> {
     if limits.max_parts == 0 || limits.max_part_size == 0 || limits.min_part_size > limits.max_part_size {
         return Err(PlanError::Limits);

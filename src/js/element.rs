@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::ShadowRoot;
 use windlass_core::machine::{FileId, Stage};
 
-use super::events::events;
+use super::events::tell;
 use super::options::{config, files};
 use crate::backend::http::Http;
 use crate::driver::Driver;
@@ -22,8 +22,8 @@ pub struct Mounted {
 
 #[wasm_bindgen]
 impl Mounted {
-    /// Shows the widget in a shadow root; `emit` is called with the name and the detail of
-    /// every event, `ask` asks the backend: see [`Http`]. The options are as `www/options.js` gives them.
+    /// Shows the widget in a shadow root; `emit` is called with the name and the detail of every event, `ask` asks the
+    /// backend: see [`Http`]. The options are as `www/options.js` gives them.
     #[wasm_bindgen(constructor)]
     pub fn new(
         shadow: &ShadowRoot,
@@ -36,12 +36,7 @@ impl Mounted {
     ) -> Self {
         let config = config(max_concurrent, max_bytes_per_second, store_origins);
         let driver = Driver::new(Http { ask }, config, transform);
-        driver.listen(move |update| {
-            events(update, |name, detail| {
-                // What a listener throws is its own affair; the browser reports it.
-                let _ = emit.call2(&JsValue::NULL, &name.into(), detail);
-            });
-        });
+        tell(&driver, emit);
         let widget = ui::mount(shadow.host().unchecked_ref(), shadow, driver.clone());
         Self { driver, widget }
     }
@@ -51,7 +46,7 @@ impl Mounted {
         self.driver.add(files(list), false).into_iter().map(|file| file.0).collect()
     }
 
-    /// A part's bytes as a `Blob`, and how many there should be; or `undefined`.
+    /// What is sent as a part, and how many bytes that is, as for [`crate::driver::Driver::part`]; or `undefined`.
     pub fn part(&self, file: u32, number: u32) -> Option<Array> {
         super::part(&self.driver, FileId(file), number)
     }

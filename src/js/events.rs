@@ -1,15 +1,26 @@
 //! Updates as plain objects for JavaScript; their shapes are typed in `www/index.d.ts`.
 
+use js_sys::Function;
 use wasm_bindgen::JsValue;
 use windlass_core::error::Status;
 use windlass_core::machine::{Report, Stage, View};
 use windlass_core::protocol::json::{Json, Object};
 
-use crate::driver::Update;
+use crate::driver::{Driver, Update};
 use crate::json;
 
+/// Calls `emit` with the name and the detail of every event from now on.
+pub(super) fn tell(driver: &Driver, emit: Function) {
+    driver.listen(move |update| {
+        events(update, |name, detail| {
+            // What a listener throws is its own affair; the browser reports it.
+            let _ = emit.call2(&JsValue::NULL, &name.into(), detail);
+        });
+    });
+}
+
 /// Calls `emit` with the event's name and its detail, for each event that an update is.
-pub(super) fn events(update: &Update<'_>, emit: impl Fn(&str, &JsValue)) {
+fn events(update: &Update<'_>, emit: impl Fn(&str, &JsValue)) {
     match update {
         Update::Changed(views) => {
             for view in views.iter().filter(|view| matches!(view.stage, Stage::Uploading | Stage::Paused)) {

@@ -4,7 +4,7 @@ use js_sys::{Array, Function};
 use wasm_bindgen::prelude::*;
 use windlass_core::machine::FileId;
 
-use super::events::{detail, events};
+use super::events::{detail, tell};
 use super::options::{config, files};
 use crate::backend::http::Http;
 use crate::driver::Driver;
@@ -31,12 +31,7 @@ impl Uploader {
     ) -> Self {
         let config = config(max_concurrent, max_bytes_per_second, store_origins);
         let driver = Driver::new(Http { ask }, config, transform);
-        driver.listen(move |update| {
-            events(update, |name, detail| {
-                // What a listener throws is its own affair; the browser reports it.
-                let _ = emit.call2(&JsValue::NULL, &name.into(), detail);
-            });
-        });
+        tell(&driver, emit);
         Self { driver }
     }
 

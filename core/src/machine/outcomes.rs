@@ -6,7 +6,7 @@ use super::session::{Session, UNIT};
 use super::upload::Remote;
 use crate::error::{Error, Kind, Op, Status};
 use crate::map::Map;
-use crate::plan::{Plan, PlanError, STREAM_LARGEST, STREAM_SIZE, choose_part_size};
+use crate::plan::{Plan, PlanError, STREAM_LARGEST, STREAM_SIZE, choose_part_size, longest};
 use crate::protocol::{CompleteOutcome, CreateOutcome, Grant, GrantMethod, Method, Route, SignOutcome};
 use crate::signing::Grants;
 use crate::text;
@@ -33,8 +33,7 @@ pub(super) fn accept(
     let limits = outcome.limits.unwrap_or_else(|| provider.limits());
     let (size, is_open) = (file.size, file.is_open);
     let (cut, largest) = if is_open {
-        let most = limits.max_part_size.saturating_mul(limits.max_parts.into()).min(limits.max_size);
-        (STREAM_SIZE.min(most), largest.min(STREAM_LARGEST))
+        (STREAM_SIZE.min(longest(limits.max_part_size, &limits)), largest.min(STREAM_LARGEST))
     } else {
         (size, largest)
     };

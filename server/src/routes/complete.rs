@@ -84,8 +84,7 @@ async fn finish(
     if upload.is_stream {
         backend.judge_size(asked.size)?;
         upload.size = asked.size;
-    }
-    if asked.size != upload.size {
+    } else if asked.size != upload.size {
         return Err(problem::size_mismatch(upload.size, asked.size));
     }
     check_numbers(&asked.parts, if upload.store_id.is_some() { backend.limits.max_parts } else { 1 })?;
